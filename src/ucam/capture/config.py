@@ -1,0 +1,66 @@
+"""capture.toml, as structs. Every key stands in docs/configuration.md."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from ucam.base.config import Section
+from ucam.base.jid import JID
+from ucam.base.units import Duration, Rate, Size, WebUrl
+
+
+class Device(Section, kw_only=True, frozen=True):
+    jid: JID
+    token_file: Path
+    name: str | None = None
+
+
+class Web(Section, kw_only=True, frozen=True):
+    url: WebUrl
+
+
+class Storage(Section, kw_only=True, frozen=True):
+    url: str | None = None
+    fingerprint: str | None = None
+    ca: Path | None = None
+
+
+class Video(Section, kw_only=True, frozen=True):
+    source: str = "auto"
+    width: Annotated[int, Meta(ge=16, le=7680)] = 1280
+    height: Annotated[int, Meta(ge=16, le=4320)] = 720
+    framerate: Annotated[int, Meta(ge=1, le=240)] = 30
+    bitrate: Rate = Rate.parse("2Mbit/s")
+    keyframe_interval: Duration = Duration(1)
+    encoder: Literal["auto", "v4l2h264enc", "x264enc", "openh264enc"] = "auto"
+
+
+class Audio(Section, kw_only=True, frozen=True):
+    source: str = "none"
+
+
+class Spool(Section, kw_only=True, frozen=True):
+    memory: Size = Size.parse("64MB")
+    path: Path = Path("/var/lib/ucam/capture/spool")
+    maxspace: Size = Size.parse("4GB")
+
+
+class Led(Section, kw_only=True, frozen=True):
+    name: str | None = None
+    gpio: Annotated[int, Meta(ge=0, le=53)] | None = None
+
+
+class Live(Section, kw_only=True, frozen=True):
+    max_viewers: Annotated[int, Meta(ge=0, le=1000)] = 8
+
+
+class CaptureConfig(Section, kw_only=True, frozen=True):
+    device: Device
+    web: Web
+    storage: Storage = Storage()
+    video: Video = Video()
+    audio: Audio = Audio()
+    spool: Spool = Spool()
+    led: Led = Led()
+    live: Live = Live()

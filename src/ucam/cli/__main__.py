@@ -1,0 +1,7 @@
+"""`python -m ucam.cli` is `ucam`."""
+
+import sys
+
+from ucam.cli import main
+
+sys.exit(main())
