@@ -1,0 +1,52 @@
+"""Two small requests to the web application, in a thread: devices need no HTTP library for them."""
+
+import asyncio
+import urllib.error
+import urllib.request
+from urllib.parse import urlsplit
+
+TIMEOUT_S = 5.0
+MAX_BODY_BYTES = 1_000_000
+
+
+class WebUnavailable(Exception):  # noqa: N818 - a state of the world, not a mistake
+    """The web application can't be reached, or answers nonsense; worth another try later."""
+
+
+class WebRefused(Exception):  # noqa: N818 - what the web application decided
+    """The web application answered with a status that isn't success."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the web application answered {status}")
+        self.status = status
+
+
+async def request(url: str, *, method: str = "GET", bearer: str | None = None) -> bytes:
+    """The body of a successful answer; raises `WebUnavailable` or `WebRefused`."""
+    return await asyncio.to_thread(_request, url, method, bearer)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect would carry the Bearer token to wherever it points."""
+
+    def redirect_request(self, *_arguments: object) -> None:
+        return None
+
+
+def _request(url: str, method: str, bearer: str | None) -> bytes:
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise WebUnavailable(f"{url} is no http(s) address")
+    headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
+    wanted = urllib.request.Request(url, method=method, headers=headers)  # noqa: S310 - checked
+    opener = urllib.request.build_opener(_NoRedirect)
+    try:
+        with opener.open(wanted, timeout=TIMEOUT_S) as answer:
+            body: bytes = answer.read(MAX_BODY_BYTES + 1)
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise WebRefused(error.code) from None
+    except (OSError, ValueError) as error:
+        raise WebUnavailable(str(getattr(error, "reason", error))) from None
+    if len(body) > MAX_BODY_BYTES:
+        raise WebUnavailable(f"{url} answered more than {MAX_BODY_BYTES} bytes")
+    return body

@@ -1,0 +1,206 @@
+"""A device's connection to the room: one WebSocket that comes back by itself, for ever."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+
+from ucam import __version__
+from ucam.base.backoff import Backoff
+from ucam.base.jid import JID, JIDError
+from ucam.base.times import parse_utc
+from ucam.device.token import TokenFileError, TokenStore
+from ucam.protocol.messages import (
+    MAX_MESSAGE_BYTES,
+    AnyMessage,
+    IceServer,
+    ProtocolError,
+    Welcome,
+    decode,
+    encode,
+)
+
+_log = logging.getLogger(__name__)
+MAX_WAITING_MESSAGES = 256
+HEARTBEAT_S = 20.0
+OPEN_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class RoomHandlers:
+    """What the owner does on the room's events; called in the loop, must not block or raise.
+
+    `connected` gets the Welcome, `message` everything after it, `disconnected` the reason.
+    """
+
+    connected: Callable[[Welcome], None]
+    message: Callable[[AnyMessage], None]
+    disconnected: Callable[[str], None]
+
+
+class RoomConnection:
+    """The room at `web_url` (http(s)://…), entered with the token of `tokens`."""
+
+    def __init__(
+        self,
+        web_url: str,
+        tokens: TokenStore,
+        handlers: RoomHandlers,
+        *,
+        name: str,
+        capabilities: tuple[str, ...] = (),
+        resource: str | None = None,
+    ) -> None:
+        self._url = socket_url(web_url, name, capabilities, resource)
+        self._tokens = tokens
+        self._handlers = handlers
+        self._backoff = Backoff(first_s=0.5, longest_s=30)
+        self._outbox: asyncio.Queue[str] | None = None
+        self._socket: ClientConnection | None = None
+        self.jid: JID | None = None
+        self.ice_servers: tuple[IceServer, ...] = ()
+        self.clock_offset_s: float | None = None
+        self.local_address: str | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the room has welcomed us and the connection stands."""
+        return self._outbox is not None
+
+    def send(self, message: AnyMessage) -> bool:
+        """Queue a message; False when there is no connection (say it again when `connected`)."""
+        if self._outbox is None:
+            return False
+        try:
+            self._outbox.put_nowait(encode(message))
+        except asyncio.QueueFull:
+            # A room that takes nothing is gone: a fresh connection starts from a known state.
+            _log.warning("the room takes no messages; connecting anew")
+            if self._socket is not None:
+                self._socket.transport.abort()
+            return False
+        return True
+
+    async def run(self) -> None:
+        """Stay connected, for ever. Cancel to end."""
+        while True:
+            try:
+                reason = await self._connect_once()
+            except InvalidStatus as error:
+                reason = f"the web application answered {error.response.status_code}"
+                if error.response.status_code in (401, 403):
+                    reason += " (is the token right, and the device in its configuration?)"
+                    self._reload_token()
+            except InvalidURI as error:
+                reason = str(error)
+            except (OSError, InvalidHandshake, TimeoutError, ProtocolError) as error:
+                reason = f"{type(error).__name__}: {error}" if str(error) else "no answer in time"
+            delay_s = self._backoff.next_delay_s()
+            _log.warning("room: %s; next try in %.1f s", reason, delay_s)
+            await asyncio.sleep(delay_s)
+
+    def _reload_token(self) -> None:
+        try:
+            self._tokens.reload()
+        except TokenFileError as error:
+            _log.error("%s", error)
+
+    async def _connect_once(self) -> str:
+        async with connect(
+            self._url,
+            additional_headers={"Authorization": f"Bearer {self._tokens.token}"},
+            user_agent_header=f"ucam/{__version__}",
+            compression=None,
+            open_timeout=OPEN_TIMEOUT_S,
+            ping_interval=HEARTBEAT_S,
+            ping_timeout=HEARTBEAT_S,
+            close_timeout=2,
+            max_size=MAX_MESSAGE_BYTES,
+            max_queue=64,  # back-pressure: the server's send queue is bounded, too
+            write_limit=MAX_MESSAGE_BYTES,
+        ) as socket:
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                welcome = _read_welcome(await socket.recv())
+            return await self._stay(socket, welcome)
+
+    async def _stay(self, socket: ClientConnection, welcome: Welcome) -> str:
+        self.jid = _parse_own_jid(welcome)
+        self.ice_servers = welcome.ice_servers
+        self.clock_offset_s = _clock_offset_s(welcome)
+        address = socket.local_address
+        self.local_address = address[0] if address else None
+        self._socket = socket
+        # Full means that the room takes nothing: see send().
+        outbox: asyncio.Queue[str] = asyncio.Queue(MAX_WAITING_MESSAGES)
+        self._outbox = outbox
+        self._backoff.reset()
+        _log.info("in the room as %s", welcome.jid)
+        reason = "the connection ended"
+        try:
+            self._handlers.connected(welcome)
+            async with asyncio.TaskGroup() as tasks:
+                writer = tasks.create_task(_write(socket, outbox))
+                reason = await self._read(socket)
+                writer.cancel()
+        finally:
+            self._outbox = self._socket = None
+            self._handlers.disconnected(reason)
+        return reason
+
+    async def _read(self, socket: ClientConnection) -> str:
+        try:
+            while True:
+                text = await socket.recv()
+                try:
+                    message = decode(text)
+                except ProtocolError as error:
+                    _log.warning("from the room: %s", error)
+                    continue
+                self._handlers.message(message)
+        except ConnectionClosed as error:
+            return f"the connection closed ({error.rcvd.code if error.rcvd else 'lost'})"
+
+
+async def _write(socket: ClientConnection, outbox: asyncio.Queue[str]) -> None:
+    try:
+        while True:
+            await socket.send(await outbox.get())
+    except ConnectionClosed:
+        return  # the reader tells
+
+
+def socket_url(web_url: str, name: str, capabilities: tuple[str, ...], resource: str | None) -> str:
+    """The room's address for a device; the token goes into a header, never into the URL."""
+    parts = urlsplit(web_url)
+    scheme = {"http": "ws", "https": "wss"}[parts.scheme]
+    query = {"name": name, "capabilities": ",".join(capabilities)}
+    if resource is not None:
+        query["resource"] = resource
+    return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + "/ws", urlencode(query), ""))
+
+
+def _read_welcome(text: str | bytes) -> Welcome:
+    message = decode(text)
+    if not isinstance(message, Welcome):
+        raise ProtocolError(f"the room began with {type(message).__name__}, not Welcome")
+    return message
+
+
+def _parse_own_jid(welcome: Welcome) -> JID:
+    try:
+        return JID.parse(welcome.jid)
+    except JIDError as error:
+        raise ProtocolError(str(error)) from None
+
+
+def _clock_offset_s(welcome: Welcome) -> float | None:
+    """How far the system clock is ahead of the server's, in seconds (network delay included)."""
+    try:
+        return time.time() - parse_utc(welcome.server_time) / 1e6
+    except ValueError:
+        return None

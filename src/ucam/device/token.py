@@ -1,0 +1,148 @@
+"""A device's token: read from its file, exchanged for a successor at half its life.
+
+The successor stands in the file before it is used: a power cut leaves a token that works.
+"""
+
+import asyncio
+import base64
+import json
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from ucam.base.backoff import Backoff
+from ucam.base.files import write_atomically
+from ucam.base.tokens import MAX_TOKEN_LENGTH
+from ucam.device.http import WebRefused, WebUnavailable, request
+
+_log = logging.getLogger(__name__)
+LONGEST_NAP_S = 3600.0
+
+
+class TokenFileError(ValueError):
+    """The token file can't be used; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What a device reads in its own token, without verifying it: seconds since 1970."""
+
+    subject: str
+    locations: tuple[str, ...]
+    issued_s: int
+    expires_s: int
+
+    @property
+    def half_s(self) -> float:
+        """When it is time for a successor."""
+        return (self.issued_s + self.expires_s) / 2
+
+
+class _Payload(msgspec.Struct):
+    sub: str
+    iat: int
+    exp: int
+    loc: tuple[str, ...] = ()
+
+
+class _Recycled(msgspec.Struct):
+    token: str
+
+
+def read_life(token: str) -> Life:
+    """The claims that a device needs of its own token; raises `TokenFileError`."""
+    try:
+        payload = token.split(".")[1]
+        raw = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+        claims = msgspec.convert(json.loads(raw), _Payload)
+    except (IndexError, ValueError) as error:
+        raise TokenFileError(f"it holds no token ({type(error).__name__})") from None
+    return Life(claims.sub, claims.loc, claims.iat, claims.exp)
+
+
+class TokenStore:
+    """The token in `path`, and its renewal at the web application `web_url`.
+
+    Raises `TokenFileError` when the file holds no token.
+    """
+
+    def __init__(self, path: Path, web_url: str | None) -> None:
+        self._path = path
+        self._web_url = web_url.rstrip("/") if web_url else None
+        self._token, self._life = self._read()
+
+    @property
+    def token(self) -> str:
+        """The token to show now. Never log it."""
+        return self._token
+
+    @property
+    def life(self) -> Life:
+        """Its subject, locations and times."""
+        return self._life
+
+    def reload(self) -> None:
+        """Take what stands in the file now (somebody put a new token there)."""
+        self._token, self._life = self._read()
+
+    def _read(self) -> tuple[str, Life]:
+        try:
+            with self._path.open("rb") as file:
+                text = file.read(MAX_TOKEN_LENGTH + 1).decode("ascii", "replace").strip()
+            return text, read_life(text)
+        except OSError as error:
+            why = error.strerror or str(error)
+        except TokenFileError as error:
+            why = str(error)
+        hint = "on the web machine run: ucam token JID --config web.toml, and put its output there"
+        raise TokenFileError(f"token file {self._path}: {why}; {hint}") from None
+
+    async def recycle(self) -> None:
+        """Exchange the token; raises `WebUnavailable` or `WebRefused` and keeps the old one."""
+        assert self._web_url is not None
+        body = await request(f"{self._web_url}/auth", method="POST", bearer=self._token)
+        try:
+            token = msgspec.json.decode(body, type=_Recycled).token
+            life = read_life(token)
+        except ValueError as error:
+            raise WebUnavailable(f"/auth answered no token ({type(error).__name__})") from None
+        await asyncio.to_thread(write_atomically, self._path, token.encode() + b"\n")
+        self._token, self._life = token, life
+        _log.info(
+            "token renewed; valid until %s", time.strftime("%F %TZ", time.gmtime(life.expires_s))
+        )
+
+    async def run(self) -> None:
+        """Renew at half life, for ever."""
+        if self._web_url is None:
+            return
+        backoff = Backoff(first_s=5, longest_s=300)
+        while True:
+            left_s = self._life.half_s - time.time()
+            if left_s > 0:
+                # Naps are short because the system clock of a camera may step after its start.
+                await asyncio.sleep(min(left_s + 0.5, LONGEST_NAP_S))
+                continue
+            try:
+                await self.recycle()
+                backoff.reset()
+                continue
+            except WebUnavailable as error:
+                _log.warning("token not renewed: %s", error)
+            except WebRefused as error:
+                _log.error(
+                    "token not renewed: %s; if it stays so, make a new one (ucam token)", error
+                )
+                self._reread_after_refusal()
+            except OSError as error:
+                _log.error("token not renewed: %s can't be written: %s", self._path, error)
+            await asyncio.sleep(backoff.next_delay_s())
+
+    def _reread_after_refusal(self) -> None:
+        try:
+            self.reload()
+        except TokenFileError as error:
+            _log.error("%s", error)

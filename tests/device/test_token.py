@@ -1,0 +1,79 @@
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from device.helpers import Asked, tiny_web, unsigned_token
+from ucam.device.http import WebRefused, WebUnavailable
+from ucam.device.token import TokenFileError, TokenStore, read_life
+
+
+def test_life_is_read_without_a_key() -> None:
+    life = read_life(unsigned_token(1000, 3000))
+    assert (life.subject, life.locations, life.half_s) == ("cam001@studio.loc", ("studio",), 2000)
+
+
+@pytest.mark.parametrize("text", ["", "abc", "a.b.c", "eyJh.bm90IGpzb24.c2ln", "a.W10.c"])
+def test_what_is_no_token_is_told_with_what_to_do(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "token"
+    path.write_text(text)
+    with pytest.raises(TokenFileError, match="ucam token"):
+        TokenStore(path, "http://localhost")
+
+
+def test_a_missing_file_is_told_with_its_path(tmp_path: Path) -> None:
+    with pytest.raises(TokenFileError, match="nowhere"):
+        TokenStore(tmp_path / "nowhere", "http://localhost")
+
+
+async def test_at_half_life_the_successor_is_written_before_it_is_used(tmp_path: Path) -> None:
+    now = time.time()
+    old, new = unsigned_token(now - 100, now + 50), unsigned_token(now, now + 1000)
+    path = tmp_path / "token"
+    path.write_text(old)
+
+    def answer(asked: Asked) -> tuple[int, bytes]:
+        assert path.read_text().strip() == old
+        return 200, json.dumps({"token": new, "expires": "x"}).encode()
+
+    async with tiny_web(answer) as web:
+        store = TokenStore(path, web.url)
+        task = asyncio.create_task(store.run())
+        while store.token == old:
+            assert not task.done()
+            await asyncio.sleep(0.01)
+        task.cancel()
+    assert web.asked == [Asked("POST", "/auth", f"Bearer {old}")]
+    assert path.read_text() == new + "\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (401, b"", WebRefused),
+        (200, b"<html>", WebUnavailable),
+        (200, b'{"token": "x"}', WebUnavailable),
+    ],
+)
+async def test_a_refusal_keeps_the_old_token(
+    tmp_path: Path, status: int, body: bytes, error: type[Exception]
+) -> None:
+    path = tmp_path / "token"
+    path.write_text(unsigned_token(0, 10))
+    async with tiny_web(lambda _: (status, body)) as web:
+        store = TokenStore(path, web.url)
+        with pytest.raises(error):
+            await store.recycle()
+    assert store.token == path.read_text() == unsigned_token(0, 10)
+
+
+async def test_no_redirect_carries_the_token_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(unsigned_token(0, 10))
+    async with tiny_web(lambda _: (302, b"")) as web:
+        with pytest.raises(WebRefused):
+            await TokenStore(path, web.url).recycle()
+    assert len(web.asked) == 1
