@@ -1,0 +1,20 @@
+"""One coded picture with its times."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class AccessUnit:
+    """One coded picture. Access units travel in decode order; with B-frames `pts_90k` goes back.
+
+    `data`: its NAL units, each behind a 4-byte big-endian length (ISO/IEC 14496-15 §4.3.2).
+    `pts_90k`: presentation time in 1/90000 s on the clock of its run (any origin, never wraps).
+    `utc_us`: capture time, microseconds since 1970 in UTC.
+    `number`: its place in its run; the run's first is whatever the publisher says, then +1 each.
+    """
+
+    data: bytes = field(repr=False)
+    pts_90k: int
+    utc_us: int
+    keyframe: bool
+    number: int

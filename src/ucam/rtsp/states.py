@@ -1,0 +1,40 @@
+"""Which method is allowed when: (state, method) → the state a success leads to."""
+
+from enum import Enum
+
+
+class State(Enum):
+    """Where a server session is (RFC 2326 appendix A.2, with ANNOUNCE)."""
+
+    INIT = "init"
+    ANNOUNCED = "announced"
+    READY = "ready"
+    RECORDING = "recording"
+    CLOSED = "closed"
+
+
+# What is missing is answered 455.
+TABLE: dict[tuple[State, str], State] = {
+    (State.INIT, "OPTIONS"): State.INIT,
+    (State.INIT, "GET_PARAMETER"): State.INIT,
+    (State.INIT, "SET_PARAMETER"): State.INIT,
+    (State.INIT, "ANNOUNCE"): State.ANNOUNCED,
+    (State.INIT, "TEARDOWN"): State.CLOSED,
+    (State.ANNOUNCED, "OPTIONS"): State.ANNOUNCED,
+    (State.ANNOUNCED, "GET_PARAMETER"): State.ANNOUNCED,
+    (State.ANNOUNCED, "SET_PARAMETER"): State.ANNOUNCED,
+    (State.ANNOUNCED, "SETUP"): State.READY,
+    (State.ANNOUNCED, "TEARDOWN"): State.CLOSED,
+    (State.READY, "OPTIONS"): State.READY,
+    (State.READY, "GET_PARAMETER"): State.READY,
+    (State.READY, "SET_PARAMETER"): State.READY,
+    (State.READY, "SETUP"): State.READY,
+    (State.READY, "RECORD"): State.RECORDING,
+    (State.READY, "TEARDOWN"): State.CLOSED,
+    (State.RECORDING, "OPTIONS"): State.RECORDING,
+    (State.RECORDING, "GET_PARAMETER"): State.RECORDING,
+    (State.RECORDING, "SET_PARAMETER"): State.RECORDING,
+    (State.RECORDING, "TEARDOWN"): State.CLOSED,
+}
+
+METHODS = tuple(sorted({method for _, method in TABLE}))
