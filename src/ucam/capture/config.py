@@ -1,5 +1,6 @@
 """capture.toml, as structs. Every key stands in docs/configuration.md."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,6 +9,10 @@ from msgspec import Meta
 from ucam.base.config import Section
 from ucam.base.jid import JID
 from ucam.base.units import Duration, Rate, Size, WebUrl
+
+SOURCE = re.compile(
+    r"auto|test|rpicam|libcamera(:.+)?|v4l2:/.+|rtsps?://.+|file:.+|gst:.+", re.DOTALL
+)
 
 
 class Device(Section, kw_only=True, frozen=True):
@@ -35,6 +40,17 @@ class Video(Section, kw_only=True, frozen=True):
     keyframe_interval: Duration = Duration(1)
     encoder: Literal["auto", "v4l2h264enc", "x264enc", "openh264enc"] = "auto"
 
+    def __post_init__(self) -> None:
+        if not SOURCE.fullmatch(self.source):
+            raise ValueError(
+                f"source: {self.source!r} is not known: auto, test, libcamera, libcamera:NAME, "
+                "v4l2:/dev/video0, rpicam, rtsp://…, rtsps://…, file:/clip.mp4 or gst:LAUNCH"
+            )
+        if not 0.1 <= self.keyframe_interval <= 10:
+            raise ValueError("keyframe-interval: between 100ms and 10s")
+        if not 50_000 <= self.bitrate <= 100_000_000:
+            raise ValueError("bitrate: between 50kbit/s and 100Mbit/s")
+
 
 class Audio(Section, kw_only=True, frozen=True):
     source: str = "none"
@@ -49,6 +65,10 @@ class Spool(Section, kw_only=True, frozen=True):
 class Led(Section, kw_only=True, frozen=True):
     name: str | None = None
     gpio: Annotated[int, Meta(ge=0, le=53)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.name is not None and self.gpio is not None:
+            raise ValueError("a camera has one LED: either name or gpio")
 
 
 class Live(Section, kw_only=True, frozen=True):

@@ -42,3 +42,16 @@ class StorageConfig(Section, kw_only=True, frozen=True):
     storage: Storage
     rtsps: Rtsps = Rtsps()
     http: Http | None = None
+
+    def __post_init__(self) -> None:
+        web, device = self.web, self.device
+        if (web.url is None) == (web.keys_file is None):
+            raise ValueError(
+                "[web] needs either url or, for a storage that stands alone, keys-file"
+            )
+        if web.url is not None and device.token_file is None:
+            raise ValueError("[device] needs token-file (`ucam token` prints what goes in)")
+        if web.keys_file is not None and (web.issuer is None or device.location is None):
+            raise ValueError("keys-file also needs [web] issuer and [device] location")
+        if (self.rtsps.cert is None) != (self.rtsps.key is None):
+            raise ValueError("[rtsps] cert and key go together")

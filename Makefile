@@ -1,0 +1,58 @@
+# ucam. `make demo` shows it, `make test` proves it; both do their own set-up on Debian 12 and 13.
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+DEMO ?= .demo
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo install setup-tests test check unit interop browser bench types lock clean distclean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+
+demo: install ## everything on this machine with three synthetic cameras; prints a login link
+	@$(BIN)/ucam demo --state $(DEMO)
+
+install: /usr/bin/python3 ## prepare all of it without starting anything (.venv/bin/ucam)
+	@/usr/bin/python3 tools/setup.py
+
+setup-tests: /usr/bin/python3
+	@/usr/bin/python3 tools/setup.py --tests
+
+/usr/bin/python3:
+	$$(test "$$(id -u)" = 0 || echo sudo) apt-get -q -y install --no-install-recommends python3
+
+test: check unit interop browser ## everything that CI runs
+
+check: setup-tests ## ruff, mypy, the page's types and tests, import directions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python tools/types.py --check
+	$(BIN)/python tools/npm.py run check
+	$(BIN)/python tools/npm.py test
+	$(BIN)/pytest -q tests/test_imports.py
+
+unit: setup-tests ## the tests of each module
+	$(BIN)/pytest -q -m "not interop and not browser"
+
+interop: setup-tests ## with ffmpeg and GStreamer
+	$(BIN)/pytest -q -m interop
+
+browser: setup-tests ## in Chromium, against the real programs
+	$(BIN)/pytest -q -m browser
+
+bench: setup-tests ## what the README's figures come from
+	$(BIN)/python -m bench
+
+types: setup-tests ## write the page's types of the room's messages anew
+	$(BIN)/python tools/types.py
+
+lock: setup-tests ## resolve the Python packages anew (hashes, no addresses)
+	$(BIN)/python tools/lock.py
+
+clean: ## remove the demo's state and what was built
+	rm -rf $(DEMO) build dist test-results src/ucam/web/page .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find src tests bench tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## also the environments
+	rm -rf .venv ui/node_modules
