@@ -6,16 +6,20 @@ key set, never from the token.
 """
 
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import Key, KeySet, OKPKey
 from joserfc.jws import JWSRegistry
 
 from ucam.base.jid import JID, JIDError
+
+# Both names are in use in the field; joserfc warns at each use of the older one.
+warnings.filterwarnings("ignore", message="EdDSA is deprecated", category=SecurityWarning)
 
 ALGORITHMS = ["EdDSA", "Ed25519"]
 AUDIENCE = "ucam"

@@ -1,0 +1,54 @@
+import pytest
+
+from ucam.base.units import ChunkSize, Duration, Listen, Rate, Size, WebUrl
+
+
+def test_sizes() -> None:
+    assert Size.parse("64MB") == 64_000_000
+    assert Size.parse("1GiB") == 2**30
+    assert Size.parse("1.5 GB") == 1_500_000_000
+    assert str(Size.parse("500GB")) == "500GB"
+    assert str(Size.parse("20MB")) == "20MB"
+
+
+def test_durations() -> None:
+    assert Duration.parse("2h") == 7200.0
+    assert Duration.parse("500ms") == 0.5
+    assert str(Duration.parse("90s")) == "90s"
+    assert str(Duration.parse("30d")) == "30d"
+
+
+def test_rates() -> None:
+    assert Rate.parse("2Mbit/s") == 2_000_000
+    assert str(Rate.parse("800kbit/s")) == "800kbit/s"
+
+
+def test_a_chunk_is_a_duration_or_a_size() -> None:
+    assert ChunkSize.parse("60s").duration == 60.0
+    assert ChunkSize.parse("64MB").size == 64_000_000
+    with pytest.raises(ValueError, match="duration"):
+        ChunkSize.parse("64")
+
+
+def test_addresses() -> None:
+    assert (Listen.parse("[::]:7070").host, Listen.parse("[::]:7070").port) == ("::", 7070)
+    assert WebUrl.parse("https://cams.example.com/") == "https://cams.example.com"
+
+
+@pytest.mark.parametrize("kind", [Size, Duration, Rate])
+@pytest.mark.parametrize("text", ["", "5", "MB", "-1MB", "1 parsec", "1e3s", 5, None, "∞"])
+def test_what_is_not_understood_says_what_would_be_right(kind: type, text: object) -> None:
+    with pytest.raises(ValueError, match="write it as"):
+        kind.parse(text)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("text", ["7070", ":7070", "a:b", "x:99999", "::1:70", 7070])
+def test_what_is_no_address(text: object) -> None:
+    with pytest.raises(ValueError, match="listen"):
+        Listen.parse(text)
+
+
+@pytest.mark.parametrize("text", ["x", "ftp://x", "https://", "https://x/y", "https://x?y", None])
+def test_what_is_no_web_url(text: object) -> None:
+    with pytest.raises(ValueError, match="not usable"):
+        WebUrl.parse(text)
