@@ -9,7 +9,11 @@ from ucam.storage.config import StorageConfig
 from ucam.web.config import WebConfig
 
 ROOT = Path(__file__).parent.parent.parent
-KINDS: dict[str, type[Section]] = {"web": WebConfig, "storage": StorageConfig, "capture": CaptureConfig}
+KINDS: dict[str, type[Section]] = {
+    "web": WebConfig,
+    "storage": StorageConfig,
+    "capture": CaptureConfig,
+}
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -1,0 +1,1 @@
+"""What several tests use: a whole installation on loopback, publishers, ffprobe, Chromium."""

@@ -1,0 +1,32 @@
+"""What ffprobe and ffmpeg say about a file."""
+
+import json
+import subprocess
+from pathlib import Path
+
+
+def frame_count(path: Path) -> int:
+    """How many pictures ffprobe decodes."""
+    command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-count_frames", "-of", "csv=p=0"]
+    entries = ["-show_entries", "stream=nb_read_frames", str(path)]
+    return int(subprocess.check_output([*command, *entries], text=True).strip().strip(","))
+
+
+def packet_times_us(path: Path) -> list[int]:
+    """Presentation times of the coded pictures, microseconds UTC, in order of presentation."""
+    command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-of", "json", "-show_entries", "packet=pts"]
+    packets = json.loads(subprocess.check_output([*command, str(path)]))["packets"]
+    return sorted(int(packet["pts"]) * 100 // 9 for packet in packets)
+
+
+def decode_errors(path: Path) -> str:
+    """What ffmpeg complains about when it decodes the whole file; empty when all is well."""
+    command = ["ffmpeg", "-v", "error", "-i", str(path), "-f", "null", "-"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stderr
+
+
+def picture_hashes(path: Path) -> list[str]:
+    """A hash of each decoded picture, in order of presentation."""
+    command = ["ffmpeg", "-v", "error", "-i", str(path), "-map", "0:v", "-f", "framemd5", "-"]
+    lines = subprocess.check_output(command, text=True).splitlines()
+    return [line.split(",")[-1].strip() for line in lines if not line.startswith("#")]
