@@ -4,18 +4,21 @@ import json
 import subprocess
 from pathlib import Path
 
+_FFPROBE = ["ffprobe", "-v", "error", "-select_streams", "v:0"]
+
 
 def frame_count(path: Path) -> int:
     """How many pictures ffprobe decodes."""
-    command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-count_frames", "-of", "csv=p=0"]
-    entries = ["-show_entries", "stream=nb_read_frames", str(path)]
-    return int(subprocess.check_output([*command, *entries], text=True).strip().strip(","))
+    entries = ["-count_frames", "-of", "csv=p=0", "-show_entries", "stream=nb_read_frames"]
+    return int(
+        subprocess.check_output([*_FFPROBE, *entries, str(path)], text=True).strip().strip(",")
+    )
 
 
 def packet_times_us(path: Path) -> list[int]:
     """Presentation times of the coded pictures, microseconds UTC, in order of presentation."""
-    command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-of", "json", "-show_entries", "packet=pts"]
-    packets = json.loads(subprocess.check_output([*command, str(path)]))["packets"]
+    entries = ["-of", "json", "-show_entries", "packet=pts"]
+    packets = json.loads(subprocess.check_output([*_FFPROBE, *entries, str(path)]))["packets"]
     return sorted(int(packet["pts"]) * 100 // 9 for packet in packets)
 
 

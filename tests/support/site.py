@@ -1,4 +1,4 @@
-"""A whole ucam on loopback: the real programs as processes, with configuration of the test's own."""
+"""A whole ucam on loopback: the real programs as processes, configured by the test."""
 
 import contextlib
 import email
@@ -88,7 +88,13 @@ class Process:
 class Site:
     """web, storage and cameras of one location, `shop`, in one folder."""
 
-    def __init__(self, folder: Path, cameras: dict[str, str], **storage: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        cameras: dict[str, str],
+        titles: dict[str, str] | None = None,
+        **storage: str,
+    ) -> None:
         """`cameras`: local part → [video] lines; `storage`: keys of [storage]."""
         self.folder = folder
         self.web_port = free_port()
@@ -96,7 +102,9 @@ class Site:
         self.url = f"http://127.0.0.1:{self.web_port}"
         self.recordings = folder / "recordings"
         self.outbox = folder / "outbox"
-        devices = ", ".join(f'"{name}@shop.loc"' for name in [*cameras, "push1", "push2"])
+        devices = ", ".join(
+            f'"{name}@shop.loc"' for name in [*cameras, *([] if titles else ["push1", "push2"])]
+        )
         self._write(
             "web",
             f"""
@@ -136,6 +144,7 @@ class Site:
                 f"""
                 [device]
                 jid = "{name}@shop.loc"
+                name = "{(titles or {}).get(name, name)}"
                 token-file = "{folder}/{name}/token"
                 [web]
                 url = "{self.url}"

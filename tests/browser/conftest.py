@@ -1,0 +1,93 @@
+"""Chromium, and a ucam with three cameras for it to look at."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from support.site import Site
+
+RESULTS = Path(__file__).parent.parent.parent / "test-results"
+CLIPS = Path(__file__).parent.parent.parent / "src" / "ucam" / "demo"
+FLAGS = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # Calls over loopback alone, as a machine without any network has it.
+    "--allow-loopback-in-peer-connection",
+    "--disable-features=WebRtcHideLocalIpsWithMdns",
+    *(["--no-sandbox"] if os.geteuid() == 0 else []),
+]
+CAMERA = """source = "file:{}"
+width = 960
+height = 540
+framerate = 15
+bitrate = "1Mbit/s" """
+# Keeps every connection the page makes where the tests can ask it for its statistics.
+SPY = """
+window.spied = [];
+const Real = window.RTCPeerConnection;
+window.RTCPeerConnection = class extends Real {
+  constructor(...a) { super(...a); window.spied.push(this); }
+};
+window.framesDecoded = async () => {
+  const counts = [];
+  for (const pc of window.spied) {
+    if (pc.connectionState !== 'connected') continue;
+    for (const s of (await pc.getStats()).values())
+      if (s.type === 'inbound-rtp' && s.kind === 'video') counts.push(s.framesDecoded);
+  }
+  return counts;
+};
+"""
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Front door, Yard and Till, each with a running UTC clock in its picture."""
+    names = {"front-door": "Front door", "yard": "Yard", "till": "Till"}
+    cameras = {name: CAMERA.format(CLIPS / f"{name}.mp4") for name in names}
+    site = Site(tmp_path_factory.mktemp("site"), cameras, titles=names, chunk_size="20s")
+    with site.running():
+        yield site
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A fresh browser profile at desktop width; script errors fail the test."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+    context.add_init_script(SPY)
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on(
+        "console",
+        lambda message: (
+            errors.append(message.text)
+            if message.type == "error" and "Content Security Policy" in message.text
+            else None
+        ),
+    )
+    yield page
+    context.close()
+    assert errors == []
+
+
+def log_in(page: Page, site: Site) -> None:
+    """By the mail's link and a press, as a person does."""
+    page.goto(site.login_link())
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"{site.url}/")

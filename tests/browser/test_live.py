@@ -1,0 +1,119 @@
+"""Login by the mail's link, and live video in the grid."""
+
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from browser.conftest import RESULTS, log_in
+from support.site import PERSON, Site, wait_until
+
+pytestmark = pytest.mark.browser
+
+
+def live_tiles(page: Page) -> int:
+    return page.locator("[data-jid][data-state=live]").count()
+
+
+def test_login_by_the_mails_link(page: Page, site: Site) -> None:
+    page.goto(site.url)
+    page.get_by_role("textbox").fill(PERSON)
+    page.get_by_role("button").first.click()
+    expect(page.get_by_text("If this address may sign in here")).to_be_visible()
+    link = site.login_link()
+    page.goto(link)
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    token = link.partition("#t=")[2]
+    assert token not in page.url, "the token leaves the address bar at once"
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"{site.url}/")
+    expect(page.locator("[data-jid]")).to_have_count(3)
+    # The link is used up now: whoever finds it gets nowhere.
+    other = page.context.browser
+    assert other is not None
+    with other.new_context() as context:
+        stranger = context.new_page()
+        stranger.goto(link)
+        stranger.get_by_role("button", name="Sign in").click()
+        expect(stranger.get_by_text("expired")).to_be_visible()
+
+
+def test_three_live_videos(page: Page, site: Site) -> None:
+    log_in(page, site)
+    began = time.monotonic()
+    page.reload()
+    wait_until("three live tiles", lambda: live_tiles(page) == 3, 20)
+    print(f"all three live {time.monotonic() - began:.2f} s after the page was opened")
+    before = page.evaluate("framesDecoded()")
+    assert len(before) == 3
+    page.wait_for_timeout(1000)
+    after = page.evaluate("framesDecoded()")
+    assert all(b > a for a, b in zip(before, after, strict=True)), (before, after)
+    wait_until(
+        "every camera's newest second is confirmed",
+        lambda: page.get_by_text("REC").count() >= 3,
+        20,
+    )
+    RESULTS.mkdir(exist_ok=True)
+    page.screenshot(path=RESULTS / "live-1440.png")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_timeout(500)
+    page.screenshot(path=RESULTS / "live-390.png")
+
+
+def udp_sockets(pid: int) -> int:
+    """UDP sockets of a process, as the kernel counts them: a WebRTC call has some."""
+    inodes = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            target = str(descriptor.readlink())
+        except FileNotFoundError:
+            continue
+        if target.startswith("socket:["):
+            inodes.add(target[8:-1])
+    lines = []
+    for table in ("udp", "udp6"):
+        lines += Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
+    return sum(line.split()[9] in inodes for line in lines)
+
+
+def peers(pid: int) -> set[str]:
+    """Remote ports of a process's established TCP connections."""
+    inodes = {
+        str(d.readlink())[8:-1]
+        for d in Path(f"/proc/{pid}/fd").iterdir()
+        if d.is_symlink() and "socket:[" in str(d.readlink())
+    }
+    found = set()
+    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "01" and fields[9] in inodes:
+            found.add(str(int(fields[2].partition(":")[2], 16)))
+    return found
+
+
+def test_nobody_watching_nothing_streams(page: Page, site: Site) -> None:
+    pids = {name: camera.pid for name, camera in site.cameras.items()}
+    wait_until("no calls", lambda: not any(udp_sockets(pid) for pid in pids.values()), 20)
+    for pid in pids.values():
+        # The room and the storage: nobody else is connected, nothing else is sent.
+        assert peers(pid) <= {str(site.web_port), str(site.rtsps_port)}
+    log_in(page, site)
+    wait_until("three live tiles", lambda: live_tiles(page) == 3, 20)
+    assert all(udp_sockets(pid) > 0 for pid in pids.values())
+    page.goto("about:blank")
+    wait_until("no calls again", lambda: not any(udp_sockets(pid) for pid in pids.values()), 20)
+
+
+def test_a_camera_that_is_gone_shows_as_offline_and_comes_back(page: Page, site: Site) -> None:
+    log_in(page, site)
+    wait_until("three live tiles", lambda: live_tiles(page) == 3, 20)
+    site.cameras["till"].kill()
+    tile = page.locator('[data-jid="till@shop.loc"]')
+    expect(tile).to_have_attribute("data-state", "offline", timeout=20_000)
+    expect(page.get_by_text("2 of 3 recording")).to_be_visible(timeout=20_000)
+    page.screenshot(path=RESULTS / "offline-1440.png")
+    assert live_tiles(page) == 2, "the others don't notice"
+    site.cameras["till"].start()
+    expect(tile).to_have_attribute("data-state", "live", timeout=30_000)
