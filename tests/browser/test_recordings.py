@@ -41,7 +41,9 @@ def clock_in_picture(png: bytes, folder: Path) -> datetime | None:
         stderr=subprocess.DEVNULL,
     )
     match = re.search(r"(\d{4})-?(\d\d)-?(\d\d)\s+(\d\d):?(\d\d):?(\d\d)", read)
-    return datetime(*map(int, match.groups()), tzinfo=UTC) if match else None  # type: ignore[arg-type]
+    if match is None:
+        return None
+    return datetime.strptime("".join(match.groups()), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
 
 
 def test_a_moment_a_minute_ago(page: Page, site: Site, tmp_path: Path) -> None:
