@@ -1,63 +1,80 @@
-"""H.264 NAL units: the two framings, parameter sets, avcC (ITU-T H.264, ISO/IEC 14496-15)."""
+"""H.264 NAL units: their two framings, and what stands in which (ITU-T H.264 §7.3.1, annex B;
+ISO/IEC 14496-15 §4.3.2).
+"""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import struct
+from collections.abc import Iterable, Iterator
+
+from ucam.media.errors import BitstreamError
+
+SLICE, IDR, SEI, SPS, PPS, DELIMITER, FILLER = 1, 5, 6, 7, 8, 9, 12
+
+_LENGTH = struct.Struct(">I")
+_START = b"\x00\x00\x01"
 
 
-@dataclass(frozen=True, slots=True)
-class Sps:
-    """What ucam needs of a sequence parameter set (H.264 §7.3.2.1.1)."""
-
-    sps_id: int
-    profile_idc: int
-    constraints: int
-    level_idc: int
-    width: int
-    height: int
-    reorder_frames: int | None
-    poc_type: int
+def nal_type(nal: bytes | memoryview) -> int:
+    """The nal_unit_type of a NAL unit that has at least its first byte."""
+    return nal[0] & 0x1F
 
 
 def nals(data: bytes | memoryview) -> Iterator[memoryview]:
     """The NAL units of length-prefixed data; raises `BitstreamError` where a length is wrong."""
-    raise NotImplementedError
+    view = memoryview(data)
+    position, end = 0, len(view)
+    while position < end:
+        if position + 4 > end:
+            raise BitstreamError(f"half a NAL unit length at byte {position}")
+        (length,) = _LENGTH.unpack_from(view, position)
+        start, position = position + 4, position + 4 + length
+        if not length or position > end:
+            raise BitstreamError(f"NAL unit of {length} bytes at byte {start} of {end}")
+        yield view[start:position]
 
 
 def split_annex_b(data: bytes | memoryview) -> list[bytes]:
-    """The NAL units of a byte stream with start codes (H.264 annex B)."""
-    raise NotImplementedError
+    """The NAL units of a byte stream with start codes; what precedes the first is left out."""
+    stream = bytes(data)
+    found: list[bytes] = []
+    start = stream.find(_START)
+    while start >= 0:
+        following = stream.find(_START, start + 3)
+        end = following if following >= 0 else len(stream)
+        # Zeros before a start code belong to it; no NAL unit ends with one (§7.4.1).
+        if nal := stream[start + 3 : end].rstrip(b"\x00"):
+            found.append(nal)
+        start = following
+    return found
 
 
-def prefixed(nal_units: list[bytes]) -> bytes:
+def prefixed(nal_units: Iterable[bytes | memoryview]) -> bytes:
     """NAL units as length-prefixed data, the form of `AccessUnit.data`."""
-    raise NotImplementedError
+    parts: list[bytes | memoryview] = []
+    for nal in nal_units:
+        parts += (_LENGTH.pack(len(nal)), nal)
+    return b"".join(parts)
 
 
 def annex_b(data: bytes | memoryview) -> bytes:
     """Length-prefixed data as a byte stream with start codes."""
-    raise NotImplementedError
+    parts: list[bytes | memoryview] = []
+    for nal in nals(data):
+        parts += (b"\x00\x00\x00\x01", nal)
+    return b"".join(parts)
 
 
 def is_keyframe(data: bytes | memoryview) -> bool:
     """Whether length-prefixed data holds an IDR picture."""
-    raise NotImplementedError
+    return any(nal[0] & 0x1F == IDR for nal in nals(data))
+
+
+def ordered_sets(nal_units: Iterable[bytes | memoryview]) -> tuple[bytes, ...]:
+    """The SPS, then the PPS among NAL units, each once."""
+    units = [bytes(nal) for nal in nal_units]
+    sets = [nal for wanted in (SPS, PPS) for nal in units if nal and nal_type(nal) == wanted]
+    return tuple(dict.fromkeys(sets))
 
 
 def parameter_sets(data: bytes | memoryview) -> tuple[bytes, ...]:
     """The SPS and PPS inside length-prefixed data, SPS first; empty when there are none."""
-    raise NotImplementedError
-
-
-def parse_sps(nal: bytes) -> Sps:
-    """Read an SPS NAL unit; raises `BitstreamError`."""
-    raise NotImplementedError
-
-
-def avcc(sets: tuple[bytes, ...]) -> bytes:
-    """The AVCDecoderConfigurationRecord of SPS and PPS."""
-    raise NotImplementedError
-
-
-def parse_avcc(record: bytes | memoryview) -> tuple[bytes, ...]:
-    """SPS and PPS of an AVCDecoderConfigurationRecord; raises `BitstreamError`."""
-    raise NotImplementedError
+    return ordered_sets(nal for nal in nals(data) if nal[0] & 0x1F in (SPS, PPS))

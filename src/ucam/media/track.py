@@ -3,6 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
+from ucam.media.errors import BitstreamError
+from ucam.media.h264 import PPS, SPS, nal_type, ordered_sets
+from ucam.media.sps import parse_sps
+
 
 @dataclass(frozen=True, slots=True)
 class VideoTrack:
@@ -24,7 +28,19 @@ class VideoTrack:
     @classmethod
     def h264(cls, parameter_sets: tuple[bytes, ...]) -> Self:
         """The track these SPS and PPS describe (in any order); raises `BitstreamError`."""
-        raise NotImplementedError
+        sets = ordered_sets(parameter_sets)
+        kinds = [nal_type(nal) for nal in sets]
+        if SPS not in kinds or PPS not in kinds:
+            raise BitstreamError("an H.264 track needs an SPS and a PPS")
+        all_sps = [parse_sps(nal) for nal, kind in zip(sets, kinds, strict=True) if kind == SPS]
+        return cls(
+            codec="h264",
+            parameter_sets=sets,
+            width=all_sps[0].width,
+            height=all_sps[0].height,
+            codec_string=all_sps[0].codec_string,
+            reorder_depth=max(sps.reorder_depth for sps in all_sps),
+        )
 
 
 # A union, as soon as there is audio.
