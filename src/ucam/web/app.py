@@ -1,0 +1,116 @@
+"""The ASGI application: routes, the headers of every answer, the log of every request."""
+
+import logging
+from urllib.parse import urlsplit
+
+from litestar import Litestar, get
+from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException
+from litestar.handlers import asgi
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from ucam import __version__
+from ucam.web import auth, page
+from ucam.web.auth import Authority
+from ucam.web.errors import fail, refuse
+from ucam.web.keys import KeyStore
+from ucam.web.login import Logins
+from ucam.web.page import Page
+from ucam.web.sockets import Sockets
+
+_log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 16 * 1024
+
+
+def make_app(
+    public_url: str,
+    authority: Authority,
+    logins: Logins,
+    keys: KeyStore,
+    sockets: Sockets,
+    files: Page,
+) -> ASGIApp:
+    """The whole application, ready for a server."""
+
+    @get("/healthz", summary="Whether the application answers", tags=["operation"])
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok", "version": __version__}
+
+    @asgi("/ws", copy_scope=True)
+    async def room(scope: Scope, receive: Receive, send: Send) -> None:
+        await sockets(scope, receive, send)
+
+    app = Litestar(
+        [healthz, room, *auth.routes(authority, logins, keys), *page.routes(files)],
+        exception_handlers={HTTPException: refuse, Exception: fail},
+        request_max_body_size=MAX_BODY_BYTES,
+        # JSON alone: the documents' usual viewers load their code from other servers.
+        openapi_config=OpenAPIConfig(
+            title="ucam", version=__version__, path="/schema", render_plugins=[JsonRenderPlugin()]
+        ),
+        logging_config=None,
+    )
+    return Headers(app, security_headers(public_url))
+
+
+def security_headers(public_url: str) -> list[tuple[bytes, bytes]]:
+    """Headers of every answer; the page needs nothing from anywhere else."""
+    parts = urlsplit(public_url)
+    socket_origin = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}"
+    policy = (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob: data:",
+        "media-src 'self' blob:",
+        "font-src 'self'",
+        # Some browsers don't count WebSockets of the same host as 'self'.
+        f"connect-src 'self' {socket_origin}",
+        "manifest-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+    )
+    headers = {
+        "content-security-policy": "; ".join(policy),
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+    }
+    if parts.scheme == "https":
+        headers["strict-transport-security"] = "max-age=31536000"
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+class Headers:
+    """Adds the headers, and logs each request without its query: tokens may stand there."""
+
+    def __init__(self, app: ASGIApp, headers: list[tuple[bytes, bytes]]) -> None:
+        self._app = app
+        self._headers = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+
+        method: str = scope["method"]
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = self._complete(list(message["headers"]))
+                _log.debug("%s %s %d", method, scope["path"], message["status"])
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+    def _complete(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        if not any(name.lower() == b"cache-control" for name, _ in headers):
+            headers.append((b"cache-control", b"no-store"))
+        return headers + self._headers

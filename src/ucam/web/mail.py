@@ -1,0 +1,227 @@
+"""Mails: how they read, and how they get out without anybody waiting for them.
+
+`login_mail` writes one; `Mailer` sends in the background through a mail server, or puts it into an
+outbox folder (the demo's way), where the link is logged, too.
+"""
+
+import asyncio
+import html
+import logging
+import secrets
+import ssl
+import time
+from datetime import UTC, datetime
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import make_msgid, parseaddr
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import aiosmtplib
+
+from ucam.base.backoff import Backoff
+from ucam.base.config import ConfigError
+from ucam.base.files import write_atomically
+from ucam.base.jid import JID
+from ucam.web.config import Smtp
+from ucam.web.ice import read_secret
+
+_log = logging.getLogger(__name__)
+
+MAX_WAITING_MAILS = 100
+TRIES = 5
+SEND_TIMEOUT_S = 20.0
+
+_TEXT = """\
+Hello,
+
+press this link to see your cameras:
+
+{link}
+
+It works once, within {minutes}, in any browser.
+
+You did not ask for it? Then do nothing: without the link nobody gets in.
+
+{site}
+"""
+
+_HTML = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Your link to ucam</title>
+</head>
+<body style="margin:0;padding:24px 16px;background:#ecede9;color:#171916;\
+font:16px/24px system-ui,-apple-system,'Segoe UI',Roboto,sans-serif">
+<div style="max-width:440px;margin:0 auto">
+<p style="margin:0 0 20px">Press the button to see your cameras.</p>
+<p style="margin:0 0 20px"><a href="{link}" style="display:block;padding:14px 20px;\
+border-radius:8px;background:#171916;color:#ecede9;text-align:center;text-decoration:none;\
+font-weight:600">See my cameras</a></p>
+<p style="margin:0 0 20px">It works once, within {minutes}, in any browser.</p>
+<p style="margin:0 0 20px;font-size:14px;line-height:20px">You did not ask for it? Then do nothing:
+without the link nobody gets in.</p>
+<p style="margin:0;font-size:14px;line-height:20px">{site}</p>
+</div>
+</body>
+</html>
+"""
+
+
+def sender_address(text: str, site_host: str) -> Address:
+    """The `From` of `[smtp] from`: `"ucam <cams@example.com>"`, or a name alone, which then
+    writes from this site's host. Raises `ConfigError`."""
+    name, address = parseaddr(text) if "@" in text else (text, f"ucam@{site_host}")
+    local, _, domain = address.rpartition("@")
+    try:
+        return Address(name, local, domain)
+    except (MessageError, ValueError, IndexError):
+        raise ConfigError(
+            f'smtp.from: {text!r} is not usable; write "ucam <cams@example.com>"'
+        ) from None
+
+
+def login_mail(
+    sender: Address, to: JID, link: str, validity_s: float, site: str, now_s: float
+) -> EmailMessage:
+    """The mail with a login link. Every header is built from parsed parts: a JID holds neither
+    line ends nor quotes, so nobody writes headers into it."""
+    mail = EmailMessage()
+    mail["From"] = sender
+    mail["To"] = Address(username=to.local, domain=to.domain)
+    mail["Subject"] = "Your link to ucam"
+    mail["Date"] = datetime.fromtimestamp(now_s, UTC)
+    mail["Message-ID"] = make_msgid(domain=sender.domain)
+    mail["Auto-Submitted"] = "auto-generated"
+    words = {"link": link, "minutes": _minutes(validity_s), "site": site}
+    text = _TEXT.format(**words)
+    page = _HTML.format(**{name: html.escape(word) for name, word in words.items()})
+    # As it is wherever possible: quoted-printable breaks links for who reads the source.
+    cte = "7bit" if (text + page).isascii() else "quoted-printable"
+    mail.set_content(text, cte=cte)
+    mail.add_alternative(page, subtype="html", cte=cte)
+    return mail
+
+
+def _minutes(validity_s: float) -> str:
+    if validity_s < 120:
+        return f"{round(validity_s)} seconds"
+    return f"{round(validity_s / 60)} minutes"
+
+
+class MailServer:
+    """Where `[smtp] url` says: `smtp://`, `smtp+starttls://` or `smtps://[user@]host[:port]`."""
+
+    def __init__(
+        self, url: str, password: str | None, tls_context: ssl.SSLContext | None = None
+    ) -> None:
+        parts = urlsplit(url)
+        ports = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+        try:
+            port = parts.port
+        except ValueError:
+            port = -1
+        if parts.scheme not in ports or not parts.hostname or port == -1 or parts.password:
+            raise ConfigError(
+                "smtp.url: write it as smtp+starttls://USER@HOST:587, smtps://USER@HOST:465 or "
+                "smtp://HOST:25; the password goes into smtp.password-file"
+            )
+        user = unquote(parts.username) if parts.username else None
+        if user and parts.scheme == "smtp" and parts.hostname not in ("localhost", "127.0.0.1"):
+            raise ConfigError("smtp.url: a password needs smtp+starttls:// or smtps://")
+        if user and not password:
+            raise ConfigError("smtp.url names a user: smtp.password-file is needed")
+        self._host, self._port = parts.hostname, port or ports[parts.scheme]
+        self._user, self._password = user, password if user else None
+        self._starttls = parts.scheme == "smtp+starttls"
+        self._tls = parts.scheme == "smtps"
+        self._context = tls_context or ssl.create_default_context()
+
+    async def send(self, mail: EmailMessage) -> None:
+        """Hand over one mail; raises `aiosmtplib.SMTPException` or `OSError`."""
+        await aiosmtplib.send(
+            mail,
+            hostname=self._host,
+            port=self._port,
+            username=self._user,
+            password=self._password,
+            start_tls=self._starttls,
+            use_tls=self._tls,
+            tls_context=self._context if self._tls or self._starttls else None,
+            timeout=SEND_TIMEOUT_S,
+        )
+
+
+class Outbox:
+    """A folder instead of a mail server."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def send(self, mail: EmailMessage) -> None:
+        """Write `TIME-RANDOM.eml`, and log the link: whoever reads this log owns the machine."""
+        name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}.eml"
+        path = self._folder / name
+        await asyncio.to_thread(write_atomically, path, mail.as_bytes())
+        body = mail.get_body(("plain",))
+        text = "" if body is None else str(body.get_content())
+        link = next((line for line in text.splitlines() if "/login#t=" in line), None)
+        _log.info("mail to %s: %s%s", mail["To"], path, f"\n  {link}" if link else "")
+
+
+def mail_way(config: Smtp) -> MailServer | Outbox:
+    """As `[smtp]` says; raises `ConfigError`."""
+    if config.outbox is not None:
+        return Outbox(config.outbox)
+    password = read_secret(config.password_file) if config.password_file else None
+    return MailServer(config.url or "", password)
+
+
+class Mailer:
+    """Sends mails one after the other, in the background, with retries."""
+
+    def __init__(self, way: MailServer | Outbox, backoff: Backoff | None = None) -> None:
+        self._way = way
+        self._backoff = backoff or Backoff(first_s=2, longest_s=60)
+        # Full means that the mail server has been away for long: the newest mail is dropped and
+        # told, for the person asks again while the older ones still wait.
+        self._queue: asyncio.Queue[EmailMessage] = asyncio.Queue(MAX_WAITING_MAILS)
+
+    def change_way(self, way: MailServer | Outbox) -> None:
+        """Send by another way from the next try on."""
+        self._way = way
+
+    def submit(self, mail: EmailMessage) -> None:
+        """Queue a mail; never waits."""
+        try:
+            self._queue.put_nowait(mail)
+        except asyncio.QueueFull:
+            _log.error("mail to %s dropped: %d mails wait already", mail["To"], MAX_WAITING_MAILS)
+
+    async def run(self) -> None:
+        """Send what is queued, for ever."""
+        while True:
+            await self._deliver(await self._queue.get())
+
+    async def _deliver(self, mail: EmailMessage) -> None:
+        for left in reversed(range(TRIES)):
+            try:
+                await self._way.send(mail)
+            except aiosmtplib.SMTPResponseException as error:
+                why, final = f"{error.code} {error.message}", error.code >= 500
+            except (aiosmtplib.SMTPException, OSError) as error:
+                why, final = f"{type(error).__name__}: {error}", False
+            else:
+                self._backoff.reset()
+                return
+            if final or not left:
+                _log.error("mail to %s not sent, given up: %s", mail["To"], why)
+                return
+            delay_s = self._backoff.next_delay_s()
+            _log.warning("mail to %s not sent: %s; next try in %.0f s", mail["To"], why, delay_s)
+            await asyncio.sleep(delay_s)

@@ -1,0 +1,278 @@
+"""The room's sockets: moves texts between WebSockets and the room, and ends what must end.
+
+Raw ASGI, because a refusal has two forms: a browser learns why only from a close code, which
+needs an accepted socket; everybody else gets an HTTP status.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from itertools import count
+from urllib.parse import parse_qs, urlsplit
+
+from litestar.enums import ScopeType
+from litestar.types import Receive, Scope
+from litestar.types import Send as AsgiSend
+
+from ucam.base.jid import JID, JIDError
+from ucam.base.tokens import Claims
+from ucam.protocol.messages import encode
+from ucam.web.access import Access
+from ucam.web.auth import Authority
+from ucam.web.errors import Unauthorized
+from ucam.web.members import (
+    CLOSE_LOGIN_AGAIN,
+    CLOSE_TOO_SLOW,
+    Close,
+    ConnectionId,
+    Effect,
+    Newcomer,
+)
+from ucam.web.room import Room
+
+_log = logging.getLogger(__name__)
+
+MAX_WAITING_MESSAGES = 256
+MAX_NAME_CHARACTERS = 64
+MAX_CAPABILITIES = 16
+MAX_CAPABILITY_CHARACTERS = 32
+CLOSE_TIMEOUT_S = 5.0
+# Well under the 5 s after which access that was withdrawn must be gone.
+WATCH_INTERVAL_S = 1.0
+
+
+class Socket:
+    """One accepted WebSocket: whose it is, and what waits to be sent."""
+
+    def __init__(self, identity: ConnectionId, claims: Claims) -> None:
+        self.id = identity
+        self.claims = claims
+        # Asked for in the next round of `watch`: the session may end while the socket opens.
+        self.alive_until_s = 0.0
+        # Full means that the peer takes its messages too slowly: it is disconnected, for nobody
+        # else may wait for it, and dropping messages would leave it with a wrong picture.
+        self.queue: asyncio.Queue[str] = asyncio.Queue(MAX_WAITING_MESSAGES)
+        self.closing: asyncio.Future[Close] = asyncio.get_running_loop().create_future()
+
+    @property
+    def session(self) -> str:
+        """The id of its session."""
+        return self.claims.sid or self.claims.jti
+
+    def close(self, code: int, reason: str) -> None:
+        """Ask for the end; the first wish counts."""
+        if not self.closing.done():
+            self.closing.set_result(Close(self.id, code, reason))
+
+
+class Sockets:
+    """All sockets of the room `room`, which may be entered from pages of `origin`."""
+
+    def __init__(self, room: Room, origin: str) -> None:
+        self._room = room
+        self._origin = origin
+        self._sockets: dict[ConnectionId, Socket] = {}
+        self._ids = count(1)
+        self.authority: Authority | None = None
+
+    # ASGI
+
+    async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
+        """One WebSocket connection, from handshake to end."""
+        if scope["type"] != ScopeType.WEBSOCKET:
+            await _http_refusal(send, 426, "this address speaks WebSocket", plain=True)
+            return
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in scope["headers"]
+        }
+        await receive()  # websocket.connect
+        origin = headers.get("origin")
+        if origin is not None and not same_origin(origin, self._origin):
+            await _http_refusal(send, 403, "this page is not ours")
+            return
+        query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20)
+        try:
+            claims = await self._enter(headers.get("authorization", ""), query)
+            who = newcomer(claims, query)
+        except Unauthorized as error:
+            if origin is None:
+                await _http_refusal(send, 401, error.detail)
+            else:
+                await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+                await _close(send, CLOSE_LOGIN_AGAIN, error.detail)
+            return
+        except ValueError as error:
+            await _http_refusal(send, 400, str(error))
+            return
+        await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+        await self._run(Socket(next(self._ids), claims), who, receive, send)
+
+    async def _enter(self, header: str, query: dict[str, list[str]]) -> Claims:
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer":
+            token = query.get("auth", [""])[0]
+        assert self.authority is not None
+        return await self.authority.enter(token.strip())
+
+    async def _run(self, socket: Socket, who: Newcomer, receive: Receive, send: AsgiSend) -> None:
+        self._sockets[socket.id] = socket
+        _log.info("%s has come", who.jid)
+        try:
+            self.apply(self._room.connect(socket.id, who, time.time()))
+            tasks = (
+                asyncio.ensure_future(self._read(socket, receive)),
+                asyncio.ensure_future(_write(socket, send)),
+            )
+            try:
+                await asyncio.wait((*tasks, socket.closing), return_when="FIRST_COMPLETED")
+            finally:
+                for task in tasks:
+                    task.cancel()
+                results = await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            # The room first: whoever comes now sees this connection gone.
+            self._sockets.pop(socket.id, None)
+            self.apply(self._room.disconnect(socket.id, time.time()))
+        wish = socket.closing.result() if socket.closing.done() else None
+        _log.info("%s has gone%s", who.jid, f" ({wish.reason})" if wish else "")
+        for result in results:
+            if isinstance(result, Exception) and not isinstance(result, OSError):
+                _log.error("socket of %s failed", who.jid, exc_info=result)
+        if wish is not None:
+            await _close(send, wish.code, wish.reason)
+
+    async def _read(self, socket: Socket, receive: Receive) -> None:
+        while True:
+            event = await receive()
+            if event["type"] != "websocket.receive":
+                return
+            text = event.get("text")
+            if text is None:
+                socket.close(1003, "messages are JSON texts")
+                return
+            self.apply(self._room.receive_text(socket.id, text, time.time()))
+
+    # Effects
+
+    def apply(self, effects: Iterable[Effect]) -> None:
+        """Do what the room asked for, in its order; what doing it leads to comes after."""
+        todo = deque(effects)
+        while todo:
+            effect = todo.popleft()
+            if isinstance(effect, Close):
+                self._forget(effect)
+                continue
+            text = encode(effect.message)
+            for connection in effect.to:
+                socket = self._sockets.get(connection)
+                if socket is None:
+                    continue
+                try:
+                    socket.queue.put_nowait(text)
+                except asyncio.QueueFull:
+                    self._forget(Close(connection, CLOSE_TOO_SLOW, "messages are not taken"))
+                    todo.extend(self._room.disconnect(connection, time.time()))
+
+    def _forget(self, close: Close) -> None:
+        socket = self._sockets.pop(close.connection, None)
+        if socket is not None:
+            socket.close(close.code, close.reason)
+
+    # What ends sockets
+
+    def change_access(self, access: Access) -> None:
+        """Put a reloaded configuration in force, for open sockets too."""
+        self.apply(self._room.change_access(access, time.time()))
+
+    def end_session(self, session: str) -> None:
+        """Close every socket of a session that has ended."""
+        for socket in list(self._sockets.values()):
+            if socket.session == session:
+                self._end(socket, "the session has ended")
+
+    async def watch(self, remember: Callable[[], None]) -> None:
+        """Close sockets whose session ran out, renew what the room renews; for ever.
+
+        A socket lives as long as its session, not its token: whoever recycled over HTTP in time
+        keeps the room. `remember` is called now and then to keep what should survive a restart.
+        """
+        for round_number in count(1):
+            await asyncio.sleep(WATCH_INTERVAL_S)
+            now_s = time.time()
+            assert self.authority is not None
+            for socket in list(self._sockets.values()):
+                if socket.alive_until_s <= now_s:
+                    socket.alive_until_s = await self.authority.alive_until_s(socket.claims)
+                    if socket.alive_until_s <= now_s:
+                        self._end(socket, "the token has expired")
+            self.apply(self._room.tick(now_s))
+            if round_number % 30 == 0:
+                await asyncio.to_thread(remember)
+
+    def _end(self, socket: Socket, reason: str) -> None:
+        self._forget(Close(socket.id, CLOSE_LOGIN_AGAIN, reason))
+        self.apply(self._room.disconnect(socket.id, time.time()))
+
+
+async def _write(socket: Socket, send: AsgiSend) -> None:
+    while True:
+        text = await socket.queue.get()
+        await send({"type": "websocket.send", "text": text, "bytes": None})
+
+
+async def _close(send: AsgiSend, code: int, reason: str) -> None:
+    # A peer that takes nothing takes no farewell either; the server's heartbeat ends it then.
+    with contextlib.suppress(TimeoutError, OSError):
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            # RFC 6455 section 5.5: at most 123 bytes.
+            await send({"type": "websocket.close", "code": code, "reason": reason[:120]})
+
+
+async def _http_refusal(send: AsgiSend, status: int, text: str, *, plain: bool = False) -> None:
+    """Refuse a handshake with an HTTP status (ASGI's WebSocket Denial Response)."""
+    kind = "http.response" if plain else "websocket.http.response"
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    start = {"type": f"{kind}.start", "status": status, "headers": headers}
+    body = {"type": f"{kind}.body", "body": text.encode(), "more_body": False}
+    for event in (start, body):
+        await send(event)  # type: ignore[arg-type]  # Litestar's types lack the denial response
+
+
+def newcomer(claims: Claims, query: dict[str, list[str]]) -> Newcomer:
+    """Who enters, by its token and the address it came with; raises `ValueError`."""
+    jid = claims.jid
+    resource = query.get("resource", [""])[0] or secrets.token_hex(4)
+    try:
+        full: JID = jid.with_resource(resource)
+    except JIDError as error:
+        raise ValueError(str(error)) from None
+    name = "".join(c for c in query.get("name", [""])[0] if c.isprintable()).strip()
+    capabilities = tuple(c for c in query.get("capabilities", [""])[0].split(",") if c)
+    if len(capabilities) > MAX_CAPABILITIES or any(
+        len(c) > MAX_CAPABILITY_CHARACTERS or not c.isprintable() for c in capabilities
+    ):
+        raise ValueError(
+            f"at most {MAX_CAPABILITIES} capabilities of {MAX_CAPABILITY_CHARACTERS} characters"
+        )
+    return Newcomer(full, claims.role, name[:MAX_NAME_CHARACTERS] or jid.local, capabilities)
+
+
+def same_origin(origin: str, public_url: str) -> bool:
+    """Whether a browser's Origin header names the public URL's origin (RFC 6454)."""
+    try:
+        return _origin(origin) == _origin(public_url)
+    except ValueError:
+        return False
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    ports = {"http": 80, "https": 443}
+    if parts.scheme not in ports or not parts.hostname:
+        raise ValueError("no web origin")
+    return parts.scheme, parts.hostname, parts.port or ports[parts.scheme]
