@@ -1,0 +1,102 @@
+"""Who may record here and who may look: the token's claims against this storage's locations."""
+
+import json
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from joserfc.jwk import KeySet
+
+from ucam.base.jid import JID, JIDError
+from ucam.base.service import Fault
+from ucam.base.tokens import Claims, TokenError, Verifier, read_keys
+from ucam.storage.layout import Place
+
+Verify = Callable[[str], Awaitable[Claims]]
+
+
+class Denied(Exception):  # noqa: N818 - a decision
+    """Not allowed; `status` is RTSP's and HTTP's 401 or 403, the text says why."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Access:
+    """Decides by tokens. `locations`: those of this storage."""
+
+    def __init__(self, verify: Verify, locations: Callable[[], tuple[str, ...]]) -> None:
+        self._verify = verify
+        self._locations = locations
+
+    async def claims(self, token: str) -> Claims:
+        """A believed token's claims; raises `Denied`."""
+        try:
+            return await self._verify(token)
+        except TokenError as error:
+            raise Denied(401, str(error)) from None
+
+    async def publisher(self, path: str, token: str) -> tuple[Place, Claims]:
+        """Whose recordings a device with this token makes at `path`; raises `Denied`."""
+        claims = await self.claims(token)
+        try:
+            jid = JID.parse_bare(path)
+        except JIDError:
+            raise Denied(403, "the path is no device's JID") from None
+        if claims.role != "device" or claims.jid != jid:
+            raise Denied(403, "the token is not this device's")
+        location = next((name for name in self._locations() if name in claims.loc), None)
+        if location is None:
+            raise Denied(403, "the device is not of this storage's location")
+        try:
+            return Place(location, str(jid)), claims
+        except ValueError as error:
+            raise Denied(403, str(error)) from None
+
+    async def viewer(self, token: str) -> tuple[frozenset[str], Claims]:
+        """The locations of this storage that the token's owner may see; raises `Denied`."""
+        claims = await self.claims(token)
+        if claims.role not in ("user", "player"):
+            raise Denied(403, "recordings are for people and players")
+        shared = frozenset(claims.loc) & frozenset(self._locations())
+        if not shared:
+            raise Denied(403, "nothing here may be seen with this token")
+        return shared, claims
+
+
+def verify_with_file(keys_file: Path, issuer: str) -> Verify:
+    """Tokens of `issuer`, by the JWK set in a file (read anew when it changes).
+
+    Raises `Fault` when the file can't be used.
+    """
+    keys = _KeysFile(keys_file)
+    verifier = Verifier(issuer, keys.current)
+
+    async def verify(token: str) -> Claims:
+        return verifier.verify(token, time.time())
+
+    return verify
+
+
+class _KeysFile:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._modified_ns = -1
+        try:
+            self._keys = self._read()
+        except (OSError, TokenError, json.JSONDecodeError) as error:
+            raise Fault(f"keys-file {path} can't be used: {error}") from None
+
+    def _read(self) -> KeySet:
+        self._modified_ns = self._path.stat().st_mtime_ns
+        return read_keys(self._path.read_bytes())
+
+    def current(self) -> KeySet:
+        """The keys in the file; what was there when it can't be read."""
+        try:
+            if self._path.stat().st_mtime_ns != self._modified_ns:
+                self._keys = self._read()
+        except (OSError, TokenError):
+            return self._keys
+        return self._keys

@@ -1,0 +1,236 @@
+"""Access units into fragments and chunks: where to cut, without files, sockets or clocks.
+
+A fragment ends before a keyframe once it is half a second long, without keyframes after a second:
+what is not yet on the disk is never much more. A chunk ends before a keyframe once it is long or
+large enough, and wherever its access units stop following each other.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from ucam.media import DiscontinuityError
+from ucam.media.access_unit import AccessUnit
+from ucam.media.clock import ticks
+from ucam.media.decode_times import DecodeTimes
+from ucam.media.fmp4 import Sample
+from ucam.media.track import Track
+
+FRAGMENT_MIN_90K = 45_000
+# A keyframe a second is common; a little late, it still begins a fragment.
+FRAGMENT_MAX_90K = 99_000
+# More than any second of video, fewer than the 1,024 buffers that one writev takes.
+MAX_FRAGMENT_UNITS = 1000
+MAX_FRAGMENT_BYTES = 32 << 20
+# Cameras' seconds are not exact: this much early is in time.
+CHUNK_EARLY_90K = 9_000
+# Access units further apart than this do not belong into one chunk.
+HOLE_90K = 180_000
+USUAL_FRAME_90K = 3_000
+SAMPLE_HEAD_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class OpenChunk:
+    """Begin a chunk that starts at `start_us`. `broken`: why it doesn't follow the one before."""
+
+    start_us: int
+    track: Track
+    run: str
+    first_number: int
+    broken: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AddFragment:
+    """Append a fragment: `samples` describe `data`, one each.
+
+    `start_us`: capture time of its first access unit; `last_utc_us` that of its last.
+    """
+
+    samples: tuple[Sample, ...]
+    data: tuple[bytes, ...] = field(repr=False)
+    base_dts_90k: int
+    start_us: int
+    first_number: int
+    last_number: int
+    last_utc_us: int
+
+    @property
+    def duration_90k(self) -> int:
+        """The sum of its samples' durations."""
+        return sum(sample.duration_90k for sample in self.samples)
+
+    @property
+    def size(self) -> int:
+        """Bytes of coded pictures."""
+        return sum(sample.size for sample in self.samples)
+
+
+@dataclass(frozen=True, slots=True)
+class CloseChunk:
+    """End the chunk."""
+
+
+Action = OpenChunk | AddFragment | CloseChunk
+
+
+@dataclass(slots=True)
+class Cutter:
+    """One device's access units into actions for the writer.
+
+    `chunk_us`, `chunk_bytes`: how long or large a chunk becomes; None: no such limit.
+    Call `begin` before the first `push` and whenever track or run change.
+    """
+
+    chunk_us: int | None
+    chunk_bytes: int | None
+    dropped: int = 0  # access units before the first keyframe
+    _track: Track | None = None
+    _run: str = ""
+    _decode_times: DecodeTimes | None = None
+    _pending: list[tuple[AccessUnit, int]] = field(default_factory=list)  # with dts
+    _pending_bytes: int = 0
+    _open: bool = False
+    _chunk_dts_90k: int = 0
+    _chunk_size: int = 0
+    _gop_size: int = 0
+    _last_gop_size: int = 0
+    _last_number: int | None = None
+    _broken: str | None = None
+    _frame_90k: int = USUAL_FRAME_90K
+
+    def begin(
+        self, track: Track, run: str, reason: str | None, *, follows: int | None = None
+    ) -> list[Action]:
+        """From now on access units of this track and run; ends the chunk that is open.
+
+        `reason`: why, if there turns out to be a gap. `follows`: the number of the last access
+        unit of this run that is stored already; the one behind it may be no keyframe.
+        """
+        actions = self.end(reason)
+        self._track, self._run = track, run
+        self._last_number = follows
+        return actions
+
+    def push(self, unit: AccessUnit, limit_bytes: int | None) -> list[Action]:
+        """The next access unit in decode order. `limit_bytes`: what a chunk may take now."""
+        assert self._track is not None, "begin() comes first"
+        actions: list[Action] = []
+        if self._last_number is not None and unit.number != self._last_number + 1:
+            actions += self._lost()
+        dts = self._decode_time(unit, actions)
+        if self._pending and dts - self._pending[-1][1] > HOLE_90K:
+            actions += self.end("the camera sent nothing")
+            dts = self._decode_time(unit, actions)
+        if self._pending and self._fragment_ends(unit, dts):
+            actions.append(self._fragment(dts - self._pending[-1][1]))
+            if unit.keyframe and self._chunk_ends(dts, limit_bytes):
+                actions += self._close()
+        if not self._open:
+            if not unit.keyframe and self._last_number is None:
+                self.dropped += 1
+                return actions
+            actions.append(self._open_with(unit, dts))
+        self._keep(unit, dts)
+        return actions
+
+    def flush(self) -> list[Action]:
+        """What waits for its successor goes out now: the camera has stopped sending."""
+        return [self._fragment(self._frame_90k)] if self._pending else []
+
+    def end(self, reason: str | None) -> list[Action]:
+        """Everything out and the chunk closed. `reason`: why, told if a gap follows."""
+        actions = self.flush()
+        actions += self._close()
+        self._broken = reason
+        self._decode_times = None
+        return actions
+
+    def _lost(self) -> list[Action]:
+        """The next access unit doesn't follow the last one."""
+        if self._open:
+            actions = self.end("packets were lost on the way from the camera")
+        else:
+            actions, self._broken = [], "the camera could not keep all that storage had not taken"
+        self._last_number = None
+        return actions
+
+    def _decode_time(self, unit: AccessUnit, actions: list[Action]) -> int:
+        assert self._track is not None
+        pts = ticks(unit.utc_us)
+        for _ in range(2):
+            if self._decode_times is None:
+                self._decode_times = DecodeTimes(
+                    self._track.reorder_depth, frame_90k=self._frame_90k
+                )
+            try:
+                return self._decode_times.push(pts)
+            except DiscontinuityError:
+                actions += self.end("the camera's clock went back")
+        raise AssertionError("the first picture of a stretch can't be discontinuous")
+
+    def _fragment_ends(self, unit: AccessUnit, dts: int) -> bool:
+        age = dts - self._pending[0][1]
+        return (
+            (unit.keyframe and age >= FRAGMENT_MIN_90K)
+            or age >= FRAGMENT_MAX_90K
+            or len(self._pending) >= MAX_FRAGMENT_UNITS
+            or self._pending_bytes + len(unit.data) > MAX_FRAGMENT_BYTES
+        )
+
+    def _chunk_ends(self, dts: int, limit_bytes: int | None) -> bool:
+        length = dts - self._chunk_dts_90k
+        if self.chunk_us is not None and length >= ticks(self.chunk_us) - CHUNK_EARLY_90K:
+            return True
+        limits = [limit for limit in (self.chunk_bytes, limit_bytes) if limit is not None]
+        # The next group of pictures will be about as large as the larger of the last two.
+        coming = max(self._gop_size, self._last_gop_size)
+        return bool(limits) and self._chunk_size + coming > min(limits)
+
+    def _open_with(self, unit: AccessUnit, dts: int) -> OpenChunk:
+        assert self._track is not None
+        self._open = True
+        self._chunk_dts_90k = dts
+        self._chunk_size = 0
+        broken, self._broken = self._broken, None
+        return OpenChunk(unit.utc_us, self._track, self._run, unit.number, broken)
+
+    def _keep(self, unit: AccessUnit, dts: int) -> None:
+        if self._pending:
+            self._frame_90k = dts - self._pending[-1][1]
+        if unit.keyframe:
+            self._last_gop_size, self._gop_size = self._gop_size, 0
+        size = len(unit.data) + SAMPLE_HEAD_BYTES
+        self._gop_size += size
+        self._chunk_size += size
+        self._pending.append((unit, dts))
+        self._pending_bytes += len(unit.data)
+        self._last_number = unit.number
+
+    def _fragment(self, last_duration_90k: int) -> AddFragment:
+        units = [unit for unit, _ in self._pending]
+        samples = tuple(self._samples(last_duration_90k))
+        base = self._pending[0][1]
+        self._pending, self._pending_bytes = [], 0
+        return AddFragment(
+            samples=samples,
+            data=tuple(unit.data for unit in units),
+            base_dts_90k=base,
+            start_us=units[0].utc_us,
+            first_number=units[0].number,
+            last_number=units[-1].number,
+            last_utc_us=units[-1].utc_us,
+        )
+
+    def _samples(self, last_duration_90k: int) -> Iterator[Sample]:
+        times = [dts for _, dts in self._pending]
+        durations = [*(b - a for a, b in pairwise(times)), last_duration_90k]
+        for (unit, dts), duration in zip(self._pending, durations, strict=True):
+            yield Sample(len(unit.data), duration, ticks(unit.utc_us) - dts, unit.keyframe)
+
+    def _close(self) -> list[Action]:
+        if not self._open:
+            return []
+        self._open = False
+        return [CloseChunk()]

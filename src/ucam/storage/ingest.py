@@ -1,0 +1,325 @@
+"""The RTSPS server: TLS sockets on one side, recordings on the other."""
+
+import asyncio
+import logging
+import os
+import secrets
+import ssl
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+from ucam.base.service import Fault
+from ucam.base.tokens import Claims
+from ucam.base.units import Listen
+from ucam.rtsp import SDPError
+from ucam.rtsp.client import Durable as Position
+from ucam.rtsp.client import format_durable
+from ucam.rtsp.sdp import RunLine
+from ucam.rtsp.server import (
+    Announced,
+    Closed,
+    Event,
+    Media,
+    ParameterQuery,
+    ServerConnection,
+)
+from ucam.rtsp.server import (
+    Recording as RecordingStarted,
+)
+from ucam.storage.access import Access, Denied
+from ucam.storage.index import Durable
+from ucam.storage.layout import Place
+from ucam.storage.recorder import STOPPED, Recorder, Recording
+from ucam.storage.stream import Stream
+
+_log = logging.getLogger(__name__)
+
+RECEIVE_BUFFER_BYTES = 64 * 1024
+MOST_CONNECTIONS = 512  # above it a new one is closed at once
+TLS_HANDSHAKE_S = 10.0
+SESSION_TIMEOUT_S = 30
+BEFORE_RECORD_S = 20.0  # to get from the connection to the first media
+LARGEST_NUMBER = 1 << 62  # SQLite's integers have 63 bits, and numbers go up from here
+DISCONNECTED = "the camera was not connected"
+
+
+class Connection(asyncio.BufferedProtocol):
+    """One publisher's socket. Owned by `IngestServer`."""
+
+    def __init__(self, server: "IngestServer") -> None:
+        self._server = server
+        self._rtsp = ServerConnection(os.urandom(16), session_timeout_s=SESSION_TIMEOUT_S)
+        self._buffer = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
+        self._transport: asyncio.Transport | None = None
+        self._place: Place | None = None
+        self._expires_s: float | None = None
+        self._run: RunLine | None = None
+        self._stream: Stream | None = None
+        self._rtp_channel = self._rtcp_channel = -1
+        self._recording: Recording | None = None
+        self._deciding = False
+        self._started_s = self._heard_s = time.monotonic()
+        self._reason = DISCONNECTED
+        self._ended = False
+        self.peer = "?"
+
+    # From the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A TLS connection stands."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        address = transport.get_extra_info("peername")
+        self.peer = f"{address[0]}:{address[1]}" if address else "?"
+        if not self._server.admit(self):
+            transport.abort()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the transport puts what comes."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """So many bytes have come."""
+        self._heard_s = time.monotonic()
+        self._handle(self._buffer[:nbytes])
+
+    def eof_received(self) -> bool:
+        """The peer has ended its side: so do we."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone."""
+        self._server.forget(self)
+        self._end(self._reason)
+
+    # Events of the session
+
+    def _handle(self, data: memoryview | bytes) -> None:
+        for event in self._rtsp.receive(data):
+            self._react(event)
+            if self._deciding:
+                break
+        self._send()
+
+    def _send(self) -> None:
+        if self._transport is not None and (data := self._rtsp.data_to_send()):
+            self._transport.write(data)
+
+    def _react(self, event: Event) -> None:
+        match event:
+            case Media():
+                self._media(event)
+            case RecordingStarted():
+                self._started(event)
+            case Announced() | ParameterQuery():
+                self._deciding = True
+                if self._transport is not None:
+                    self._transport.pause_reading()
+                self._server.spawn(self._decide(event))
+            case Closed():
+                _log.info("%s: closed: %s", self.name, event.reason)
+                self._send()
+                self._close_transport()
+
+    @property
+    def name(self) -> str:
+        """Who it is, for the log."""
+        return f"{self.peer} {self._place.jid}" if self._place else self.peer
+
+    async def _decide(self, event: Announced | ParameterQuery) -> None:
+        try:
+            if isinstance(event, Announced):
+                await self._announced(event)
+            else:
+                await self._asked(event)
+        except Denied as denied:
+            _log.warning("%s: refused for %s: %s", self.name, event.path[:80], denied)
+            self._rtsp.refuse(event, denied.status, str(denied))
+        self._deciding = False
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+        self._handle(b"")
+
+    async def _announced(self, event: Announced) -> None:
+        place, claims = await self._server.access.publisher(event.path, event.credentials.token)
+        self._accept_claims(place, claims)
+        self._run = event.session.run or RunLine(secrets.token_hex(8), 0)
+        if self._run.first_number > LARGEST_NUMBER:
+            raise Denied(400, "the run's first number is too large")
+        if self._ended:
+            return
+        self._recording = await self._server.recorder.begin(place, self._run.run)
+        self._recording.on_pressure = self._pressure
+        self._recording.on_fault = self._fault
+        if self._ended:  # the socket went while the old recording was being closed
+            await self._recording.finish(self._reason)
+            return
+        self._rtsp.accept(event)
+
+    def _accept_claims(self, place: Place, claims: Claims) -> None:
+        self._place = place
+        self._expires_s = claims.exp
+
+    async def _asked(self, event: ParameterQuery) -> None:
+        if event.authorized and self._place is not None:
+            place = self._place
+        else:
+            if event.credentials is None:
+                raise Denied(401, "a token is needed")
+            place, _ = await self._server.access.publisher(event.path, event.credentials.token)
+        if event.names != ("durable-until",):
+            self._rtsp.refuse(event, 451, "only durable-until can be asked for")
+            return
+        durable = await self._server.recorder.durable(place)
+        self._rtsp.answer(event, {"durable-until": format_durable(_position(durable))})
+
+    def _started(self, event: RecordingStarted) -> None:
+        assert self._run is not None
+        track = next(track for track in event.tracks if track.supported)
+        for other in event.tracks:
+            if other is not track:
+                _log.info("%s: its %s is not recorded", self.name, other.media.encoding)
+        try:
+            sets = track.media.parameter_sets()
+        except SDPError:
+            sets = ()  # they come in the stream, too, or nothing can be kept
+        self._stream = Stream(track.media, sets, self._run.first_number)
+        self._rtp_channel, self._rtcp_channel = track.rtp_channel, track.rtcp_channel
+        _log.info("%s: recording %s (%s)", self.name, track.media.encoding, event.user_agent[:80])
+
+    def _media(self, event: Media) -> None:
+        if self._stream is None or self._recording is None:
+            return
+        now_us = time.time_ns() // 1000
+        for channel, packet in event.packets:
+            if channel == self._rtp_channel:
+                for arrived in self._stream.rtp(packet, now_us):
+                    self._recording.push(arrived)
+            elif channel == self._rtcp_channel:
+                self._stream.rtcp(packet)
+
+    # From the recording
+
+    def _pressure(self, full: bool) -> None:
+        """The disk is slower than the socket: the publisher must keep what it has."""
+        if self._transport is None or self._deciding or self._transport.is_closing():
+            return
+        if full:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def _fault(self, text: str) -> None:
+        self.end(text)
+
+    # The end
+
+    def tick(self, now_s: float, utc_s: float) -> None:
+        """Once a second: has it been silent for too long, or its token expired?"""
+        if self._expires_s is not None and self._expires_s <= utc_s:
+            self.end("the camera's token had expired")
+        elif now_s - self._heard_s > SESSION_TIMEOUT_S:
+            self.end("the camera sent nothing")
+        elif self._stream is None and now_s - self._started_s > BEFORE_RECORD_S:
+            self.end("no media came")
+
+    def end(self, reason: str) -> None:
+        """Close, whatever the peer does."""
+        if not self._ended:
+            _log.info("%s: ended: %s", self.name, reason)
+            self._reason = reason
+            self._close_transport()
+
+    def _close_transport(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+            # A peer that doesn't answer TLS's goodbye must not hold the socket.
+            asyncio.get_running_loop().call_later(2, self._transport.abort)
+
+    def _end(self, reason: str) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        if self._recording is None:
+            return
+        if self._stream is not None:
+            for arrived in self._stream.flush(time.time_ns() // 1000):
+                self._recording.push(arrived)
+            if self._stream.lost_packets:
+                _log.warning("%s: %d packets were lost", self.name, self._stream.lost_packets)
+        self._server.spawn(self._recording.finish(reason))
+
+
+def _position(durable: Durable | None) -> Position | None:
+    return None if durable is None else Position(durable.run, durable.number, durable.utc_us)
+
+
+class IngestServer:
+    """Listens, keeps the connections, ends them all.
+
+    `tasks` runs what a connection can't do at once.
+    """
+
+    def __init__(self, recorder: Recorder, access: Access, tasks: asyncio.TaskGroup) -> None:
+        self.recorder = recorder
+        self.access = access
+        self._tasks = tasks
+        self._connections: set[Connection] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, address: Listen, context: ssl.SSLContext) -> int:
+        """Accept connections; returns the port. Raises `Fault`."""
+        try:
+            self._server = await asyncio.get_running_loop().create_server(
+                lambda: Connection(self),
+                address.host,
+                address.port,
+                ssl=context,
+                ssl_handshake_timeout=TLS_HANDSHAKE_S,
+                ssl_shutdown_timeout=2,
+                backlog=256,
+            )
+        except OSError as error:
+            raise Fault(f"[rtsps] listen = {str(address)!r}: {error.strerror or error}") from None
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    def admit(self, connection: Connection) -> bool:
+        """Whether a new connection may stay."""
+        if len(self._connections) >= MOST_CONNECTIONS:
+            _log.warning("%s: refused: there are %d connections", connection.peer, MOST_CONNECTIONS)
+            return False
+        self._connections.add(connection)
+        self._empty.clear()
+        return True
+
+    def forget(self, connection: Connection) -> None:
+        """A connection is gone."""
+        self._connections.discard(connection)
+        if not self._connections:
+            self._empty.set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run what a connection needs, owned by the service."""
+        self._tasks.create_task(work)
+
+    def tick(self) -> None:
+        """Call it once a second."""
+        now_s, utc_s = time.monotonic(), time.time()
+        for connection in list(self._connections):
+            connection.tick(now_s, utc_s)
+
+    async def close(self) -> None:
+        """No new connections; the present ones end."""
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.end(STOPPED)
+        # Their last words may need the TaskGroup; aborted after 2 s, none is left.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                await self._empty.wait()

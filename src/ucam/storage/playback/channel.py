@@ -1,0 +1,145 @@
+"""The playback protocol on one data channel: requests in, heads and pieces out, nothing piled up.
+
+→ text    {"id": 7, "path": "/chunks/12", "range": "bytes=0-999"}   or   {"id": 7, "abort": true}
+← text    {"id": 7, "status": 206, "headers": {…}, "length": 1000}
+← binary  [u32 id, big-endian][at most 64 KiB of the body], until `length` bytes were sent
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+
+from ucam.storage.playback.handler import Answer, FileSlice, Request, problem
+
+_log = logging.getLogger(__name__)
+PIECE_BYTES = 16 * 1024  # one SCTP message; 64 KiB is what a browser takes at most
+READ_BYTES = 256 * 1024
+HIGH_BYTES = 256 * 1024
+LOW_BYTES = 64 * 1024
+# More requests at a time are answered 429: a page needs a handful.
+MOST_IN_FLIGHT = 16
+MOST_REQUEST_BYTES = 4096
+
+
+class Wire(Protocol):
+    """What is needed of a data channel; aiortc's `RTCDataChannel` has it."""
+
+    @property
+    def bufferedAmount(self) -> int:  # noqa: N802 - the browser API's name
+        """Bytes that wait to be sent."""
+
+    def send(self, data: str | bytes) -> None:
+        """Queue a message; raises when the channel is closed."""
+
+
+class _Ask(msgspec.Struct):
+    id: int
+    path: str | None = None
+    range: str | None = None
+    abort: bool = False
+
+
+class Channel:
+    """Serves one viewer's channel. `closed` tells that sending makes no sense any more."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        handle: Callable[[Request], Awaitable[Answer]],
+        locations: frozenset[str],
+        *,
+        closed: Callable[[], bool],
+    ) -> None:
+        self._wire = wire
+        self._handle = handle
+        self._locations = locations
+        self._closed = closed
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._drained = asyncio.Event()
+        self._sending = asyncio.Lock()
+
+    def drained(self) -> None:
+        """`bufferedAmount` has fallen below the low mark."""
+        self._drained.set()
+
+    def message(self, text: str | bytes) -> None:
+        """What the viewer sent. Nonsense is dropped: there is no id to answer to."""
+        if not isinstance(text, str) or len(text) > MOST_REQUEST_BYTES:
+            return
+        try:
+            ask = msgspec.json.decode(text, type=_Ask)
+        except (msgspec.DecodeError, UnicodeEncodeError):
+            return
+        if not 0 <= ask.id <= 0xFFFFFFFF:
+            return
+        if ask.abort:
+            task = self._tasks.pop(ask.id, None)
+            if task is not None:
+                task.cancel()
+            return
+        if ask.id in self._tasks:
+            return  # one id, one answer
+        task = asyncio.get_running_loop().create_task(self._serve(ask))
+        self._tasks[ask.id] = task
+        task.add_done_callback(lambda done: self._finished(ask.id, done))
+
+    def _finished(self, number: int, task: "asyncio.Task[None]") -> None:
+        if self._tasks.get(number) is task:
+            del self._tasks[number]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("answering a viewer failed", exc_info=error)
+
+    async def close(self) -> None:
+        """End every answer; returns when all have ended."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _serve(self, ask: _Ask) -> None:
+        if len(self._tasks) > MOST_IN_FLIGHT:
+            answer = problem(429, "too-many", f"at most {MOST_IN_FLIGHT} requests at a time")
+        elif ask.path is None:
+            answer = problem(400, "bad-request", "path is missing")
+        else:
+            answer = await self._handle(Request(ask.path, self._locations, ask.range))
+        try:
+            await self._answer(ask.id, answer)
+        except OSError as error:
+            # The head promised bytes that the disk doesn't give: end the promise with the call.
+            _log.error("a recording can't be read: %s", error)
+        finally:
+            if isinstance(answer.body, FileSlice):
+                answer.body.close()
+
+    async def _answer(self, number: int, answer: Answer) -> None:
+        head = {
+            "id": number,
+            "status": answer.status,
+            "headers": answer.headers,
+            "length": answer.length,
+        }
+        await self._send(msgspec.json.encode(head).decode())
+        prefix = number.to_bytes(4)
+        for position in range(0, answer.length, READ_BYTES):
+            if isinstance(answer.body, FileSlice):
+                block = await asyncio.to_thread(answer.body.read, position, READ_BYTES)
+            else:
+                block = answer.body[position : position + READ_BYTES]
+            for start in range(0, len(block), PIECE_BYTES):
+                await self._send(prefix + block[start : start + PIECE_BYTES])
+
+    async def _send(self, data: str | bytes) -> None:
+        """One message when there is room for it; answers take turns."""
+        async with self._sending:
+            if self._closed():
+                raise asyncio.CancelledError
+            if self._wire.bufferedAmount > HIGH_BYTES:
+                self._drained.clear()
+                await self._drained.wait()
+            self._wire.send(data)
+        # Without it aiortc's own tasks starve while a long answer is sent.
+        await asyncio.sleep(0)

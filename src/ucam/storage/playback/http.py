@@ -1,0 +1,134 @@
+"""The same resources over HTTPS on the local network: a thin ASGI application on uvicorn.
+
+A token is needed, of a user or a player: `Authorization: Bearer`, or `?token=` for players.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import uvicorn
+
+from ucam.base.service import Fault
+from ucam.base.units import Listen
+from ucam.storage.access import Access, Denied
+from ucam.storage.playback.handler import Answer, FileSlice, Handler, Request, problem
+
+_log = logging.getLogger(__name__)
+READ_BYTES = 256 * 1024
+MOST_CONNECTIONS = 64
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class HttpApi:
+    """The ASGI application (https://asgi.readthedocs.io, HTTP 2.x)."""
+
+    def __init__(self, handler: Handler, access: Access) -> None:
+        self._handler = handler
+        self._access = access
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        answer = await self._answer(scope, headers)
+        try:
+            await _send(answer, send, body=scope["method"] != "HEAD")
+        finally:
+            if isinstance(answer.body, FileSlice):
+                answer.body.close()
+
+    async def _answer(self, scope: Scope, headers: dict[str, str]) -> Answer:
+        if scope["method"] not in ("GET", "HEAD"):
+            return problem(405, "bad-method", "only GET and HEAD")
+        query = scope["query_string"].decode("latin-1")
+        try:
+            locations, _ = await self._access.viewer(_token(headers, query))
+        except Denied as denied:
+            answer = problem(denied.status, "denied", str(denied))
+            answer.headers["www-authenticate"] = "Bearer"
+            return answer
+        path = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
+        return await self._handler.handle(Request(path, locations, headers.get("range")))
+
+
+def _token(headers: dict[str, str], query: str) -> str:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    return parse_qs(query).get("token", [""])[-1]
+
+
+async def _send(answer: Answer, send: Send, *, body: bool) -> None:
+    headers = {**answer.headers, "content-length": str(answer.length)}
+    headers["x-content-type-options"] = "nosniff"
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
+    if body:
+        for position in range(0, answer.length, READ_BYTES):
+            if isinstance(answer.body, FileSlice):
+                block = await asyncio.to_thread(answer.body.read, position, READ_BYTES)
+            else:
+                block = answer.body[position : position + READ_BYTES]
+            # uvicorn waits here until the client has taken it.
+            await send({"type": "http.response.body", "body": block, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """The service has its own signal handlers."""
+        yield
+
+
+class HttpServer:
+    """uvicorn inside the service's TaskGroup."""
+
+    def __init__(self, api: HttpApi, listen: Listen, cert: Path, key: Path) -> None:
+        self._listen = listen
+        self._server = _Server(
+            uvicorn.Config(
+                api,
+                host=listen.host,
+                port=listen.port,
+                ssl_certfile=str(cert),
+                ssl_keyfile=str(key),
+                log_config=None,
+                access_log=False,  # it would log tokens
+                lifespan="off",
+                ws="none",
+                limit_concurrency=MOST_CONNECTIONS,
+                timeout_graceful_shutdown=2,
+            )
+        )
+
+    @property
+    def port(self) -> int | None:
+        """Where it listens, once it does."""
+        if not self._server.started:
+            return None
+        port: int = self._server.servers[0].sockets[0].getsockname()[1]
+        return port
+
+    async def run(self) -> None:
+        """Serve until `stop`."""
+        try:
+            await self._server.serve()
+        except SystemExit:
+            # uvicorn's way to say that the address can't be had; it has logged why.
+            raise Fault(f"[http] listen = {str(self._listen)!r} can't be had") from None
+
+    def stop(self) -> None:
+        """End `run`."""
+        self._server.should_exit = True

@@ -1,0 +1,276 @@
+"""Who is being recorded: the event loop's side of cutting and writing.
+
+One `Recording` a publisher, with a worker thread of its own that does the disk's part in order.
+A device has one at a time: a newer one begins when the old one's chunk is closed.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from ucam.media.access_unit import AccessUnit
+from ucam.media.track import Track
+from ucam.storage.cutter import Action, AddFragment, CloseChunk, Cutter, OpenChunk
+from ucam.storage.disk import Disk
+from ucam.storage.index import Database, Durable, Index
+from ucam.storage.layout import Place
+from ucam.storage.rotation import NoSpace
+from ucam.storage.space import Space
+from ucam.storage.stream import Arrived
+from ucam.storage.writer import ChunkWriter, LiveChunk, WriteFault
+
+_log = logging.getLogger(__name__)
+
+# What one publisher may have waiting for its disk. Above it its socket isn't read any more: its
+# own spool keeps the rest.
+HIGH_BYTES = 16 << 20
+LOW_BYTES = 4 << 20
+STALLED_S = 1.2
+TROUBLE_S = 30.0
+STOPPED = "storage was stopped"
+
+
+class Recording:
+    """One publisher's access units on their way to the disk. Made by `Recorder.begin`."""
+
+    def __init__(
+        self,
+        recorder: "Recorder",
+        place: Place,
+        run: str,
+        stored: Durable | None,
+        writer: ChunkWriter,
+        cutter: Cutter,
+    ) -> None:
+        self.place = place
+        self._recorder = recorder
+        self._run = run
+        # Numbers up to this one are stored: a publisher that sends them again sends them in vain.
+        self._stored = stored.number if stored is not None and stored.run == run else None
+        self._writer = writer
+        self._cutter = cutter
+        self._track: Track | None = None
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"write {place.jid}")
+        self._loop = asyncio.get_running_loop()
+        self._waiting = 0
+        self._last_push_s = self._loop.time()
+        self._fault: str | None = None
+        self._finished: asyncio.Future[None] | None = None
+        self.duplicates = 0
+        self.received = 0
+        # Set by the connection: read on or not, and give up.
+        self.on_pressure: Callable[[bool], None] = lambda _full: None
+        self.on_fault: Callable[[str], None] = lambda _text: None
+
+    def push(self, arrived: Arrived) -> None:
+        """The next access unit as it came."""
+        unit, track, stepped = arrived
+        if self._fault is not None or self._finished is not None:
+            return
+        self._last_push_s = self._loop.time()
+        self.received += 1
+        if self._stored is not None and unit.number <= self._stored:
+            self.duplicates += 1
+            return
+        actions: list[Action] = []
+        if track != self._track:
+            actions += self._begin(track)
+        elif stepped:
+            actions += self._cutter.end("the camera's clock was set")
+        actions += self._cut(unit)
+        self._post(actions)
+
+    def _begin(self, track: Track) -> list[Action]:
+        if self._track is None:
+            reason = self._recorder.why_away(self.place)
+            follows = self._stored
+        else:
+            reason, follows = "the camera changed its picture", None
+        self._track = track
+        return self._cutter.begin(track, self._run, reason, follows=follows)
+
+    def _cut(self, unit: AccessUnit) -> list[Action]:
+        return self._cutter.push(unit, self._recorder.space.chunk_limit())
+
+    def tick(self) -> None:
+        """Call it twice a second: what waits for a successor that doesn't come is written."""
+        if self._finished is None and self._loop.time() - self._last_push_s > STALLED_S:
+            self._post(self._cutter.flush())
+
+    async def finish(self, reason: str) -> None:
+        """Write what was received, close the chunk; returns when it is in the index."""
+        if self._finished is None:
+            self._finished = self._loop.create_future()
+            self._recorder.leave(self, reason)
+            self._post(self._cutter.end(reason))
+            self._worker.submit(lambda: None).add_done_callback(self._drained)
+        await asyncio.shield(self._finished)
+
+    def _drained(self, _done: "Future[None]") -> None:
+        self._worker.shutdown(wait=False)
+        self._loop.call_soon_threadsafe(self._finish_now)
+
+    def _finish_now(self) -> None:
+        assert self._finished is not None
+        if not self._finished.done():
+            self._finished.set_result(None)
+
+    def _post(self, actions: list[Action]) -> None:
+        for action in actions:
+            size = action.size if isinstance(action, AddFragment) else 0
+            self._waiting += size
+            job = self._worker.submit(self._perform, action)
+            job.add_done_callback(partial(self._tell, size))
+        if self._waiting > HIGH_BYTES:
+            self.on_pressure(True)
+
+    def _perform(self, action: Action) -> None:
+        """In the worker thread. After a fault only closing is left to do."""
+        match action:
+            case CloseChunk():
+                self._writer.close()
+            case OpenChunk() if self._fault is None:
+                self._writer.open(action, STOPPED)
+            case AddFragment() if self._fault is None:
+                self._writer.append(action)
+
+    def _tell(self, size: int, job: "Future[None]") -> None:
+        self._loop.call_soon_threadsafe(self._done, size, job)
+
+    def _done(self, size: int, job: "Future[None]") -> None:
+        was, self._waiting = self._waiting, self._waiting - size
+        if was >= LOW_BYTES > self._waiting:
+            self.on_pressure(False)
+        error = job.exception()
+        if error is None or self._fault is not None:
+            return
+        if isinstance(error, NoSpace):
+            self._fault = f"storage is full: {error}"
+        elif isinstance(error, WriteFault):
+            self._fault = f"the disk refused: {error}"
+        else:
+            _log.error("recording %s failed", self.place.jid, exc_info=error)
+            self._fault = "an internal error of storage"
+        _log.error("%s: %s", self.place.jid, self._fault)
+        self._recorder.troubled(f"{self.place.jid} can't be recorded: {self._fault}")
+        self.on_fault(self._fault)
+
+
+class Recorder:
+    """All recordings of this storage."""
+
+    def __init__(
+        self,
+        root: Path,
+        index: Index,
+        space: Space,
+        disk: Disk,
+        *,
+        chunk_us: int | None,
+        chunk_bytes: int | None,
+    ) -> None:
+        self.space = space
+        self.live: dict[int, LiveChunk] = {}  # by id; what is being written
+        self._root = root
+        self._index = index
+        self._disk = disk
+        self._chunk_us = chunk_us
+        self._chunk_bytes = chunk_bytes
+        self._recordings: dict[Place, Recording] = {}
+        self._locks: dict[Place, asyncio.Lock] = {}
+        self._durable: dict[Place, Durable | None] = {}
+        self._away: dict[Place, str] = {}
+        self._trouble: tuple[float, str] | None = None
+        self._clock = time.monotonic
+
+    async def durable(self, place: Place) -> Durable | None:
+        """The last access unit of a device that survives a power cut."""
+        if place not in self._durable:
+            known = await self._index.run(Database.durable, place)
+            self._durable.setdefault(place, known)
+        return self._durable[place]
+
+    def durable_now(self) -> dict[Place, Durable]:
+        """The same of every device that was seen since the start."""
+        return {place: found for place, found in self._durable.items() if found is not None}
+
+    def why_away(self, place: Place) -> str:
+        """Why a device is not, or was not, recorded."""
+        return self._away.get(place, STOPPED)
+
+    def recording(self, place: Place) -> bool:
+        """Whether a device is being recorded now."""
+        return place in self._recordings
+
+    @property
+    def count(self) -> int:
+        """How many devices are being recorded."""
+        return len(self._recordings)
+
+    async def begin(self, place: Place, run: str) -> Recording:
+        """Record a device; what recorded it until now is finished first."""
+        async with self._locks.setdefault(place, asyncio.Lock()):
+            old = self._recordings.get(place)
+            if old is not None:
+                old.on_fault("a newer connection of this camera has taken over")
+                await old.finish("the camera connected anew")
+            stored = await self.durable(place)
+            recording = Recording(self, place, run, stored, self._writer(place), self._cutter())
+            self._recordings[place] = recording
+            return recording
+
+    def _writer(self, place: Place) -> ChunkWriter:
+        # One fragment a second is usual, half a second the least; more of them are joined.
+        seconds = 600 if self._chunk_us is None else self._chunk_us // 1_000_000
+        return ChunkWriter(
+            self._root,
+            place,
+            self._index,
+            self.space,
+            self._disk,
+            fragments=min(4096, max(64, seconds * 2 + 16)),
+            durable=lambda last: self._durable.__setitem__(place, last),
+            opened=lambda chunk: self.live.__setitem__(chunk.id, chunk),
+            closed=self._chunk_closed,
+        )
+
+    def _chunk_closed(self, chunk: LiveChunk) -> None:
+        self.live.pop(chunk.id, None)
+
+    def _cutter(self) -> Cutter:
+        return Cutter(chunk_us=self._chunk_us, chunk_bytes=self._chunk_bytes)
+
+    def leave(self, recording: Recording, reason: str) -> None:
+        """A recording ends (it calls this itself)."""
+        if self._recordings.get(recording.place) is recording:
+            del self._recordings[recording.place]
+            self._away[recording.place] = reason
+
+    def trouble(self) -> str | None:
+        """What went wrong within the last half minute, in plain words."""
+        if self._trouble is None or self._clock() - self._trouble[0] > TROUBLE_S:
+            return None
+        return self._trouble[1]
+
+    def troubled(self, text: str) -> None:
+        """Something went wrong that the operator must hear of."""
+        self._trouble = (self._clock(), text)
+
+    async def check(self) -> None:
+        """Return when the index answers."""
+        await self._index.run(Database.footprint)
+
+    def tick(self) -> None:
+        """Call it twice a second."""
+        for recording in list(self._recordings.values()):
+            recording.tick()
+
+    async def stop(self) -> None:
+        """Finish everything."""
+        await asyncio.gather(
+            *(recording.finish(STOPPED) for recording in list(self._recordings.values()))
+        )

@@ -1,0 +1,282 @@
+"""`ucam storage`: everything put together, from the first look at the disk to the last row."""
+
+import asyncio
+import fcntl
+import logging
+import os
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ucam.base import service
+from ucam.base.service import Fault, Stop
+from ucam.device.keys import RemoteKeys
+from ucam.device.token import TokenFileError, TokenStore
+from ucam.storage import tls
+from ucam.storage.access import Access, verify_with_file
+from ucam.storage.config import StorageConfig
+from ucam.storage.disk import Disk
+from ucam.storage.index import Database, Index, IndexFault
+from ucam.storage.ingest import IngestServer
+from ucam.storage.playback.handler import Handler
+from ucam.storage.playback.http import HttpApi, HttpServer
+from ucam.storage.playback.peers import Peers
+from ucam.storage.recorder import Recorder
+from ucam.storage.recovery import Recovered, recover, set_aside_if_damaged
+from ucam.storage.room import StorageRoom, status_fields
+from ucam.storage.rotation import Ledger, NoSpace
+from ucam.storage.space import Space
+
+_log = logging.getLogger(__name__)
+TICK_S = 0.5
+KEYS_CACHE = "jwks.json"
+WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
+
+
+@dataclass(slots=True)
+class _Disk:
+    """What stands on the disk, opened."""
+
+    index: Index
+    space: Space
+    recorder: Recorder
+
+
+async def serve(config: StorageConfig, stop: Stop) -> None:
+    """Record and play back until `stop`; then everything received is on the disk.
+
+    Raises `Fault` when something is wrong that a person can mend.
+    """
+    state = _state_folder(config)
+    cert, key = _certificate(config, state)
+    context = _context(cert, key)
+    # Alone in the folder before anything in it is touched: two would destroy each other's index.
+    with alone_in(config.storage.path):
+        kept = await asyncio.to_thread(_open, config)
+        try:
+            await _serve(config, stop, kept, state, (cert, key, context))
+        finally:
+            await asyncio.to_thread(kept.index.close)
+
+
+async def _serve(
+    config: StorageConfig,
+    stop: Stop,
+    kept: _Disk,
+    state: Path,
+    certificate: tuple[Path, Path, ssl.SSLContext],
+) -> None:
+    cert, key, context = certificate
+    async with asyncio.TaskGroup() as tasks:
+        # Cancelled at the end; what they wait for never ends by itself.
+        lasting: list[asyncio.Task[None]] = []
+        tokens = _tokens(config)
+        if tokens is not None:
+            lasting.append(tasks.create_task(tokens.run()))
+        access = _access(config, tokens, state, tasks, lasting)
+        ingest = IngestServer(kept.recorder, access, tasks)
+        port = await ingest.listen(config.rtsps.listen, context)
+        fingerprint = tls.fingerprint(cert)
+        room = _room(config, tokens, kept, port, fingerprint)
+        handler = Handler(
+            config.storage.path,
+            kept.index,
+            kept.recorder,
+            on_device=room.on_device if room is not None else lambda _place: None,
+            now_us=lambda: time.time_ns() // 1000,
+        )
+        if room is not None:
+            room.peers = Peers(handler, room.say, tasks)
+            lasting.append(tasks.create_task(room.run()))
+        http = None
+        if config.http is not None:
+            http = HttpServer(HttpApi(handler, access), config.http.listen, cert, key)
+            tasks.create_task(http.run())
+        lasting.append(tasks.create_task(_tick(ingest, kept.recorder)))
+        _log.info("listening on rtsps://%s:%d (%s)", config.rtsps.listen.host, port, fingerprint)
+        service.ready(f"port {port}")
+        try:
+            await stop.wait()
+        finally:
+            if room is not None and room.peers is not None:
+                await room.peers.close()
+            if http is not None:
+                http.stop()
+            await ingest.close()
+            await kept.recorder.stop()
+            for task in lasting:
+                task.cancel()
+    _log.info("stopped; everything that was received is on the disk")
+
+
+async def _tick(ingest: IngestServer, recorder: Recorder) -> None:
+    feed_s = service.watchdog_interval_s()
+    fed_s = 0.0
+    while True:
+        await asyncio.sleep(TICK_S)
+        ingest.tick()
+        recorder.tick()
+        if feed_s is not None and time.monotonic() - fed_s >= feed_s / 2:
+            # The index's thread answers: the disk isn't stuck.
+            await recorder.check()
+            service.watchdog()
+            fed_s = time.monotonic()
+
+
+# What stands before the service
+
+
+def _state_folder(config: StorageConfig) -> Path:
+    """Where certificate and keys are kept: beside the token; alone, beside the recordings."""
+    token_file = config.device.token_file
+    return token_file.parent if token_file is not None else config.storage.path.parent
+
+
+def _certificate(config: StorageConfig, state: Path) -> tuple[Path, Path]:
+    if config.rtsps.cert is not None and config.rtsps.key is not None:
+        return config.rtsps.cert, config.rtsps.key
+    try:
+        return tls.ensure_certificate(state, config.device.jid.domain)
+    except OSError as error:
+        raise Fault(f"no certificate can be made in {state}: {error.strerror}") from None
+
+
+def _context(cert: Path, key: Path) -> ssl.SSLContext:
+    try:
+        return tls.server_context(cert, key)
+    except (OSError, ssl.SSLError) as error:
+        raise Fault(f"certificate {cert} with key {key} can't be used: {error}") from None
+
+
+def _tokens(config: StorageConfig) -> TokenStore | None:
+    if config.device.token_file is None or config.web.url is None:
+        return None
+    try:
+        return TokenStore(config.device.token_file, config.web.url)
+    except TokenFileError as error:
+        raise Fault(str(error)) from None
+
+
+def _access(
+    config: StorageConfig,
+    tokens: TokenStore | None,
+    state: Path,
+    tasks: asyncio.TaskGroup,
+    lasting: list[asyncio.Task[None]],
+) -> Access:
+    web = config.web
+    if web.url is not None and tokens is not None:
+        keys = RemoteKeys(web.url, state / KEYS_CACHE)
+        lasting.append(tasks.create_task(keys.run()))
+        store = tokens
+        return Access(keys.verify, lambda: store.life.locations)
+    assert web.keys_file is not None
+    assert web.issuer is not None
+    assert config.device.location is not None
+    location = config.device.location
+    return Access(verify_with_file(web.keys_file, web.issuer), lambda: (location,))
+
+
+def _room(
+    config: StorageConfig, tokens: TokenStore | None, kept: _Disk, port: int, fingerprint: str
+) -> StorageRoom | None:
+    if config.web.url is None or tokens is None:
+        return None
+    listen = config.rtsps.listen
+
+    def status() -> dict[str, Any]:
+        host = listen.host
+        if host in WILDCARDS:
+            # The address that reaches the web reaches the local network, too.
+            host = room.connection.local_address or "localhost"
+        return status_fields(
+            address=(host, port),
+            fingerprint=fingerprint,
+            durable_us={
+                place.jid: durable.utc_us
+                for place, durable in kept.recorder.durable_now().items()
+                if kept.recorder.recording(place)
+            },
+            size=kept.space.total,
+            maxspace=kept.space.limit,
+            message=kept.recorder.trouble(),
+        )
+
+    room = StorageRoom(config.web.url, tokens, config.device.jid, status)
+    return room
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold the storage's folder; raises `Fault` when another process does, or it can't be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise Fault(f"[storage] path = {str(folder)!r}: {error.strerror}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise Fault(f"{folder} is in use by another ucam storage") from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open(config: StorageConfig) -> _Disk:
+    """The index, the disk compared with it and mended, room made. Blocks."""
+    root, disk = config.storage.path, Disk()
+    index = Index(root)
+    try:
+        if told := set_aside_if_damaged(root):
+            _log.error("%s", told)
+        index.open()
+        found: Recovered = index.call(lambda database: recover(root, database, disk))
+        for sentence in found.told:
+            _log.warning("%s", sentence)
+        space = _space(config, index, disk, found)
+        size = config.storage.chunk_size
+        recorder = Recorder(
+            root,
+            index,
+            space,
+            disk,
+            chunk_us=None if size.duration is None else round(size.duration * 1e6),
+            chunk_bytes=None if size.size is None else int(size.size),
+        )
+        return _Disk(index, space, recorder)
+    except IndexFault as fault:
+        index.close()
+        raise Fault(str(fault)) from None
+    except OSError as error:
+        index.close()
+        raise Fault(f"{root} can't be used: {error}") from None
+    except BaseException:
+        index.close()
+        raise
+
+
+def _space(config: StorageConfig, index: Index, disk: Disk, found: Recovered) -> Space:
+    root, maxspace = config.storage.path, config.storage.maxspace
+    ledger = Ledger(
+        maxspace=None if maxspace is None else int(maxspace),
+        reserve=int(config.storage.reserve),
+        closed=found.closed,
+    )
+    space = Space(root, index, ledger, disk, folders=found.folders, foreign=found.foreign_bytes)
+    try:
+        space.trim()
+    except NoSpace as error:
+        raise Fault(
+            f"[storage] maxspace = {str(maxspace)!r} is less than what is in {root} and is not"
+            f" recordings: {error}"
+        ) from None
+    kept = index.call(Database.cameras)
+    _log.info("%d cameras, %.1f MB kept in %s", len(kept), ledger.closed / 1e6, root)
+    return space

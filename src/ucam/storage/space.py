@@ -1,0 +1,153 @@
+"""Room on the disk: reservations before bytes are written, and rotation that makes room.
+
+Called from the writers' threads; one lock, held while old chunks are deleted, because whoever
+waits for it needs that room, too.
+"""
+
+import logging
+import threading
+from pathlib import Path
+
+from ucam.storage.disk import Disk
+from ucam.storage.index import Chunk, Database, Index
+from ucam.storage.layout import chunk_path
+from ucam.storage.rotation import BLOCK, Ledger, NoSpace, choose
+
+_log = logging.getLogger(__name__)
+CANDIDATES = 256  # how many of the oldest are looked at in one step
+
+
+class Space:
+    """The ledger of `root`, and what enforces it."""
+
+    def __init__(
+        self, root: Path, index: Index, ledger: Ledger, disk: Disk, *, folders: int, foreign: int
+    ) -> None:
+        self._root = root
+        self._index = index
+        self._ledger = ledger
+        self._disk = disk
+        self._folders = folders
+        self._foreign = foreign
+        self._lock = threading.Lock()
+        self._refresh()
+
+    @property
+    def total(self) -> int:
+        """Bytes kept and reserved."""
+        return self._ledger.total
+
+    @property
+    def limit(self) -> int | None:
+        """`maxspace`; None: only the disk is the limit."""
+        return self._ledger.maxspace
+
+    def room(self) -> int:
+        """Bytes that may come before something has to go."""
+        free = self._disk.free(self._root) - self._ledger.reserve
+        if self._ledger.maxspace is not None:
+            free = min(free, self._ledger.maxspace - self._ledger.total)
+        return max(0, free)
+
+    def chunk_limit(self) -> int | None:
+        """How large one chunk may become now, in bytes."""
+        return self._ledger.chunk_limit()
+
+    def claim(self, chunk: int) -> bool:
+        """Take an id for a chunk that is about to be opened; False if another one has it."""
+        with self._lock:
+            return self._ledger.claim(chunk)
+
+    def grow(self, chunk: int, size: int) -> None:
+        """`chunk` may be `size` bytes from now on; deletes the oldest chunks for that.
+
+        Raises `NoSpace`, and then nothing is reserved.
+        """
+        with self._lock:
+            while short := self._ledger.shortage(chunk, size, self._disk.free(self._root)):
+                self._rotate(short)
+            self._ledger.grow(chunk, size)
+
+    def written(self, chunk: int, size: int) -> None:
+        """`chunk` is `size` bytes long now."""
+        with self._lock:
+            self._ledger.written(chunk, size)
+
+    def closed(self, chunk: int, size: int) -> None:
+        """`chunk` is closed and in the index."""
+        with self._lock:
+            self._ledger.close(chunk, size)
+            self._refresh()
+
+    def dropped(self, chunk: int) -> None:
+        """`chunk` is gone without having been closed."""
+        with self._lock:
+            self._ledger.drop(chunk)
+
+    def folders_made(self, count: int) -> None:
+        """So many new folders exist."""
+        with self._lock:
+            self._folders += count
+            self._refresh()
+
+    def trim(self) -> None:
+        """Delete what is too much already (`maxspace` became smaller); raises `NoSpace`."""
+        with self._lock:
+            while self._ledger.maxspace is not None and (
+                (over := self._ledger.total - self._ledger.maxspace) > 0
+            ):
+                self._rotate(over)
+
+    def _refresh(self) -> None:
+        # Folders are counted as a block each: some who measure count them, too.
+        self._ledger.fixed = (
+            self._index.call(Database.footprint) + self._folders * BLOCK + self._foreign
+        )
+
+    def _rotate(self, short: int) -> None:
+        """Delete the oldest chunks until about `short` bytes are free; at least one goes.
+
+        Row marked, file unlinked, directory synced, row gone: at any moment a restart finds
+        either the whole chunk, or a mark that tells it to go on deleting.
+        """
+        candidates = self._index.call(Database.oldest, CANDIDATES)
+        chosen = choose(short, candidates)
+        if chosen is None:
+            if len(candidates) < CANDIDATES:
+                raise NoSpace(f"{short} bytes are missing, and nothing is left to delete")
+            chosen = candidates
+        self._index.call(Database.mark_leaving, [candidate.id for candidate in chosen])
+        leaving = self._index.call(Database.leaving)
+        wanted = {candidate.id for candidate in chosen}
+        for candidate in chosen:
+            self._ledger.deleted(candidate.bytes)
+        self._delete([chunk for chunk in leaving if chunk.id in wanted])
+        self._refresh()
+
+    def _delete(self, chunks: list[Chunk]) -> None:
+        gone, folders = [], set()
+        for chunk in chunks:
+            path = self._root / chunk_path(chunk.place, chunk.id, chunk.duration_us)
+            try:
+                self._disk.unlink(path)
+                folders.add(path.parent)
+            except FileNotFoundError:
+                _log.warning("%s was to be deleted, but somebody had done so already", path)
+            except OSError as error:
+                # It still takes its room: back into the ledger; the mark stays for the next start.
+                _log.error("%s can't be deleted: %s", path, error)
+                self._ledger.deleted(-chunk.bytes)
+                continue
+            gone.append(chunk.id)
+        for folder in folders:
+            self._disk.sync_folder(folder)
+        self._index.call(Database.remove, gone)
+        for folder in folders:
+            self._remove_empty(folder)
+
+    def _remove_empty(self, hour: Path) -> None:
+        """Take away an hour's folder, and its day's, when nothing is in them any more."""
+        if self._disk.remove_if_empty(hour):
+            self._folders -= 1
+            if self._disk.remove_if_empty(hour.parent):
+                self._folders -= 1

@@ -1,0 +1,76 @@
+"""The server's certificate: the operator's, or one made at the first start and announced."""
+
+import hashlib
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from ucam.base.files import write_atomically
+
+CERT_NAME = "rtsps-cert.pem"
+KEY_NAME = "rtsps-key.pem"
+_LIFETIME = timedelta(days=3650)  # nobody renews it: cameras pin its fingerprint
+
+
+def make_certificate(name: str, now: datetime) -> tuple[bytes, bytes]:
+    """A self-signed certificate for `name` and its key, both PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        # A Pi that has no time yet must not find the certificate "not yet valid".
+        .not_valid_before(now - timedelta(days=365))
+        .not_valid_after(now + _LIFETIME)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, SHA256())
+    )
+    return (
+        certificate.public_bytes(serialization.Encoding.PEM),
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ),
+    )
+
+
+def ensure_certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """The paths of certificate and key in `folder`; made there when they are not."""
+    cert, key = folder / CERT_NAME, folder / KEY_NAME
+    if not (cert.exists() and key.exists()):
+        cert_pem, key_pem = make_certificate(name, datetime.now(UTC))
+        # The key first: a certificate alone is made again at the next start, with its key.
+        cert.unlink(missing_ok=True)
+        write_atomically(key, key_pem, mode=0o600)
+        write_atomically(cert, cert_pem, mode=0o644)
+    return cert, key
+
+
+def fingerprint(cert: Path) -> str:
+    """`sha256:HEX` of the first certificate in a PEM file; raises `ValueError`."""
+    certificate = x509.load_pem_x509_certificates(cert.read_bytes())[0]
+    return (
+        "sha256:" + hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
+    )
+
+
+def server_context(cert: Path, key: Path) -> ssl.SSLContext:
+    """TLS 1.2 or newer; raises `OSError` or `ssl.SSLError` when the files are not usable."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Session tickets are written after the handshake; a camera never resumes one.
+    context.num_tickets = 0
+    context.load_cert_chain(cert, key)
+    return context
