@@ -1,0 +1,17 @@
+"""Access units and runs made by hand."""
+
+from ucam.capture.run import Run
+from ucam.media.access_unit import AccessUnit
+from ucam.media.track import VideoTrack
+
+TRACK = VideoTrack("h264", (b"\x67sps", b"\x68pps"), 960, 540, "avc1.42c01f", 0)
+
+
+def run(name: str) -> Run:
+    return Run(TRACK, name)
+
+
+def unit(number: int, *, group: int = 5, size: int = 100) -> AccessUnit:
+    """The access unit `number` of a run at 10 pictures a second, a keyframe each `group`."""
+    data = size.to_bytes(4, "big") + bytes(size)
+    return AccessUnit(data, number * 9000, number * 100_000, number % group == 0, number)

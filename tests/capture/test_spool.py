@@ -1,0 +1,140 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capture.samples import run, unit
+from ucam.capture.run import Run
+from ucam.capture.spool import OVERHEAD_BYTES, Gap, Spool
+
+COST = 104 + OVERHEAD_BYTES
+A, B = run("a"), run("b")
+
+
+def filled(count: int, max_units: int = 1000, name: Run = A) -> Spool:
+    spool = Spool(max_units * COST)
+    for number in range(count):
+        spool.append(name, unit(number))
+    return spool
+
+
+def numbers(spool: Spool) -> list[int]:
+    taken = []
+    while (item := spool.take()) is not None:
+        taken.append(item.unit.number)
+    return taken
+
+
+def test_units_leave_in_order_and_stay_until_confirmed() -> None:
+    spool = filled(10)
+    assert numbers(spool) == list(range(10))
+    assert (spool.bytes, spool.waiting, spool.seconds) == (10 * COST, 0, 0.9)
+    assert spool.confirm("a", 6) == 7
+    assert (spool.bytes, spool.seconds) == (3 * COST, 0.2)
+    assert numbers(spool) == []
+
+
+def test_a_new_connection_resumes_behind_the_last_confirmed() -> None:
+    spool = filled(10)
+    numbers(spool)
+    spool.confirm("a", 3)
+    first = spool.resume()
+    assert first is not None
+    assert first.unit.number == 4
+    assert numbers(spool) == [4, 5, 6, 7, 8, 9]
+
+
+def test_confirming_twice_or_backwards_changes_nothing() -> None:
+    spool = filled(10)
+    assert spool.confirm("a", 5) == 6
+    assert spool.confirm("a", 5) == 0
+    assert spool.confirm("a", 2) == 0
+    assert spool.waiting == 4
+
+
+def test_a_run_that_nobody_knows_confirms_nothing() -> None:
+    spool = filled(10)
+    assert spool.confirm("before the restart", 1000) == 0
+    assert spool.waiting == 10
+
+
+def test_a_later_run_confirms_the_earlier_ones_but_not_the_reverse() -> None:
+    spool = filled(5)
+    for number in range(5):
+        spool.append(B, unit(number))
+    assert spool.confirm("a", 1000) == 5
+    assert spool.confirm("b", 2) == 3
+    assert numbers(spool) == [3, 4]
+    spool = filled(5)
+    spool.append(B, unit(0))
+    assert spool.confirm("b", 0) == 6
+
+
+def test_full_memory_drops_the_oldest_group_and_remembers_the_gap() -> None:
+    spool = filled(10, max_units=10)
+    assert spool.append(A, unit(10)) is False
+    assert spool.gaps == (Gap("a", 0, 4, 0, 400_000),)
+    assert numbers(spool) == [5, 6, 7, 8, 9, 10]
+    for number in range(11, 17):
+        spool.append(A, unit(number))
+    assert spool.gaps == (Gap("a", 0, 9, 0, 900_000),)
+
+
+def test_units_dropped_after_they_were_sent_are_no_gap_once_confirmed() -> None:
+    spool = filled(10, max_units=10)
+    numbers(spool)
+    spool.append(A, unit(10))
+    assert spool.gaps
+    spool.confirm("a", 7)
+    assert spool.gaps == ()
+    assert [spool.peek() and spool.peek().unit.number] == [10]  # type: ignore[union-attr]
+
+
+def test_a_group_larger_than_the_memory_loses_its_rest_as_well() -> None:
+    spool = Spool(3 * COST)
+    kept = [spool.append(A, unit(number)) for number in range(7)]
+    assert kept == [True, True, True, False, False, True, True]
+    assert spool.gaps == (Gap("a", 0, 4, 0, 400_000),)
+    assert numbers(spool) == [5, 6]
+
+
+def test_a_unit_larger_than_the_memory_is_a_gap() -> None:
+    spool = Spool(3 * COST)
+    assert spool.append(A, unit(0, size=10_000)) is False
+    assert spool.bytes == 0
+    assert len(spool.gaps) == 1
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("append"), st.integers(1, 400)),
+            st.tuples(st.just("take"), st.just(0)),
+            st.tuples(st.just("confirm"), st.integers(0, 60)),
+            st.tuples(st.just("resume"), st.just(0)),
+        ),
+        max_size=80,
+    )
+)
+def test_never_over_the_limit_and_nothing_vanishes_without_a_trace(
+    steps: list[tuple[str, int]],
+) -> None:
+    spool = Spool(6 * COST)
+    appended, confirmed = 0, -1
+    for step, value in steps:
+        match step:
+            case "append":
+                spool.append(A, unit(appended, size=value))
+                appended += 1
+            case "take":
+                spool.take()
+            case "confirm" if value < appended:
+                spool.confirm("a", value)
+                confirmed = max(confirmed, value)
+            case "resume":
+                spool.resume()
+        assert 0 <= spool.bytes <= 6 * COST
+        assert spool.waiting >= 0
+    spool.resume()
+    left = set(numbers(spool))
+    lost = {n for gap in spool.gaps for n in range(gap.first, gap.last + 1)}
+    assert left | lost >= set(range(confirmed + 1, appended))
+    assert not left & lost
