@@ -4,13 +4,15 @@ BIN := .venv/bin
 DEMO ?= .demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo install setup-tests test check unit interop browser bench types lock clean distclean
+.PHONY: help demo install setup-tests test page check unit interop browser bench types lock clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 demo: install ## everything on this machine with three synthetic cameras; prints a login link
 	@$(BIN)/ucam demo --state $(DEMO)
+
+page: install ## build the page only where its sources changed
 
 install: /usr/bin/python3 ## prepare all of it without starting anything (.venv/bin/ucam)
 	@/usr/bin/python3 tools/setup.py
@@ -27,7 +29,7 @@ check: setup-tests ## ruff, mypy, the page's types and tests, import directions
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python tools/types.py --check
+	$(BIN)/python tools/page_types.py --check
 	$(BIN)/python tools/npm.py run check
 	$(BIN)/python tools/npm.py test
 	$(BIN)/pytest -q tests/test_imports.py
@@ -45,7 +47,7 @@ bench: setup-tests ## what the README's figures come from
 	$(BIN)/python -m bench
 
 types: setup-tests ## write the page's types of the room's messages anew
-	$(BIN)/python tools/types.py
+	$(BIN)/python tools/page_types.py
 
 lock: setup-tests ## resolve the Python packages anew (hashes, no addresses)
 	$(BIN)/python tools/lock.py
