@@ -9,7 +9,6 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -58,7 +57,7 @@ def look(config: StorageConfig) -> list[str]:
 
 def _problems(config: StorageConfig, root: Path, database: Database) -> Iterator[str]:
     yield from (f"{root / INDEX}: {text}" for text in database.problems())
-    chunks = [chunk for chunk in database.all_chunks()]
+    chunks = list(database.all_chunks())
     found = walk(root)
     yield from _rows_and_files(root, chunks, found.files, database)
     yield from _size(config, root)
@@ -138,7 +137,7 @@ def _content(root: Path, chunk: Chunk) -> Iterator[str]:
 def _decode(path: Path, data: bytes) -> Iterator[str]:
     """The first pictures can be decoded."""
     try:
-        with av.open(io.BytesIO(data), format="mp4") as container:
+        with av.open(io.BytesIO(data), "r", format="mp4") as container:
             pictures = container.decode(video=0)
             got = sum(1 for _ in zip(range(DECODED_PICTURES), pictures, strict=False))
     except av.FFmpegError as error:
@@ -150,13 +149,25 @@ def _decode(path: Path, data: bytes) -> Iterator[str]:
 
 def _order(root: Path, chunks: list[Chunk], gaps: list[Gap]) -> Iterator[str]:
     """No two chunks of a device overlap but after a told step back; each gap has its reason."""
-    for before, after in pairwise(chunks):
-        path = root / chunk_path(after.place, after.id, after.duration_us)
-        distance = after.id - before.end_us
-        if distance > GAP_TOLERANCE_US and not _told(gaps, before.end_us, after.id):
+    reached_us = chunks[0].end_us if chunks else 0
+    for chunk in chunks[1:]:
+        path = root / chunk_path(chunk.place, chunk.id, chunk.duration_us)
+        distance = chunk.id - reached_us
+        if distance > GAP_TOLERANCE_US and not _told(gaps, reached_us, chunk.id):
             yield f"{path}: {distance / 1e6:.1f} s are missing before it, without a reason"
-        if distance < -GAP_TOLERANCE_US and not any(gap.to_us < gap.from_us for gap in gaps):
-            yield f"{path}: overlaps the chunk before it, and no step of the clock was told"
+        overlap_end_us = min(reached_us, chunk.end_us)
+        if distance < -GAP_TOLERANCE_US and not _stepped(gaps, chunk.id, overlap_end_us):
+            yield f"{path}: overlaps another chunk, and no step of the clock was told"
+        reached_us = max(reached_us, chunk.end_us)
+
+
+def _stepped(gaps: list[Gap], from_us: int, to_us: int) -> bool:
+    """Whether a told step back explains that this stretch was recorded twice."""
+    return any(
+        gap.to_us - GAP_TOLERANCE_US <= from_us and to_us <= gap.from_us + GAP_TOLERANCE_US
+        for gap in gaps
+        if gap.to_us < gap.from_us
+    )
 
 
 def _told(gaps: list[Gap], from_us: int, to_us: int) -> bool:

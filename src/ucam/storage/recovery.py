@@ -60,6 +60,8 @@ def recover(root: Path, database: Database, disk: Disk) -> Recovered:
     _end_deletions(root, database, disk, result)
     found = walk(root)
     _compare(root, database, disk, found, result)
+    if result.told:
+        found = walk(root)  # something was deleted or set aside
     database.forget_unused_runs()
     result.closed = sum(blocks(chunk.bytes) for chunk in database.all_chunks())
     result.folders, result.foreign_bytes = found.folders, found.foreign_bytes
