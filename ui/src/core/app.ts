@@ -1,0 +1,216 @@
+import type { MessageFromServer, MessageToServer } from '../protocol.gen.ts';
+import type { CallRoom, CallSink } from './call.ts';
+import { Feed } from './feed.ts';
+import { bare } from './jid.ts';
+import type { CameraRecordings, TimelineData } from './library.ts';
+import { cameras, timeline } from './library.ts';
+import { RecordingsChannel } from './recordings.ts';
+import { Room } from './room.ts';
+import { Session } from './session.ts';
+import { Signaling } from './signaling.ts';
+import { Store } from './store.ts';
+
+const DAY = 86_400;
+const TAPE_MS = 60_000;
+/** The server's close codes: sign in again (or with a newer token), and no access any more. */
+const SIGN_IN_AGAIN = 4401;
+const NO_ACCESS = 4403;
+/** After this many failures in a row the token itself is put to the test. */
+const FAILURES = 4;
+
+interface Tape {
+  data: TimelineData | null;
+  /** When it was asked for (ms); bounds how often that happens. */
+  at: number;
+}
+
+/** Everything behind the page that lives as long as the page does. */
+export class App {
+  readonly session = new Session();
+  room = new Room();
+  readonly store = new Store();
+  /** Changes with every chat message; read by the Room's mark. */
+  unread = 0;
+  reading = false;
+  readonly #signaling: Signaling;
+  readonly #calls = new Map<string, CallSink>();
+  readonly #feeds = new Map<string, Feed>();
+  readonly #channels = new Map<string, { channel: RecordingsChannel; peer: string | null }>();
+  readonly #tapes = new Map<string, Tape>();
+  readonly #resource = `page-${crypto.getRandomValues(new Uint32Array(2)).join('-')}`;
+  readonly #callRoom: CallRoom;
+  #token: string | null = null;
+  #failures = 0;
+
+  constructor() {
+    this.#signaling = new Signaling(() => this.#address(), {
+      message: (message) => this.#message(message),
+      connected: (connected) => this.#connected(connected),
+      closed: (code, welcomed) => this.#closed(code, welcomed),
+    });
+    this.#callRoom = {
+      send: (message) => this.#signaling.send(message),
+      iceServers: () => this.room.iceServers,
+      join: (call, sink) => {
+        this.#calls.set(call, sink);
+        return () => this.#calls.delete(call);
+      },
+    };
+    this.session.subscribe(() => this.#signedIn());
+    addEventListener('pagehide', () => this.#leave());
+    this.#signedIn();
+  }
+
+  /** The server's clock, UTC seconds. */
+  now(): number {
+    return Date.now() / 1000 + this.room.clockOffset;
+  }
+
+  send(message: MessageToServer): boolean {
+    return this.#signaling.send(message);
+  }
+
+  feed(jid: string): Feed {
+    let feed = this.#feeds.get(jid);
+    if (!feed) {
+      feed = new Feed(jid, this.#callRoom, () => this.store.changed());
+      this.#feeds.set(jid, feed);
+      feed.setPeer(this.room.online(jid)?.jid ?? null);
+    }
+    return feed;
+  }
+
+  /** The storage's channel, or null when the location has no storage. */
+  channel(storage: string | null): RecordingsChannel | null {
+    if (storage === null) return null;
+    let entry = this.#channels.get(storage);
+    if (!entry) {
+      const peer = () => this.room.online(storage)?.jid ?? null;
+      entry = { channel: new RecordingsChannel(this.#callRoom, peer), peer: peer() };
+      this.#channels.set(storage, entry);
+    }
+    return entry.channel;
+  }
+
+  /** The last 24 h of a camera, as far as known; asked for again when it is a minute old. */
+  tape(jid: string, storage: string | null): TimelineData | null {
+    const known = this.#tapes.get(jid);
+    const fresh = known && Date.now() - known.at < TAPE_MS;
+    if (!fresh && storage && this.room.online(storage) && document.visibilityState === 'visible') {
+      void this.#fetchTape(jid, storage, known?.data ?? null);
+    }
+    return known?.data ?? null;
+  }
+
+  async recordings(storage: string): Promise<CameraRecordings[]> {
+    const channel = this.channel(storage);
+    return channel ? cameras(channel) : [];
+  }
+
+  async #fetchTape(jid: string, storage: string, before: TimelineData | null): Promise<void> {
+    const tape: Tape = { data: before, at: Date.now() };
+    this.#tapes.set(jid, tape);
+    const channel = this.channel(storage);
+    if (!channel) return;
+    const to = this.now();
+    try {
+      tape.data = await timeline(channel, jid, to - DAY, to);
+      this.store.changed();
+    } catch {
+      // The tape stays as it was, or blank; the next look is sooner.
+      tape.at = Date.now() - TAPE_MS + 5_000;
+    }
+  }
+
+  #signedIn(): void {
+    const token = this.session.token;
+    if (token === null) {
+      this.#signaling.stop();
+      for (const feed of this.#feeds.values()) feed.stop();
+      for (const { channel } of this.#channels.values()) channel.close();
+      this.#feeds.clear();
+      this.#channels.clear();
+      this.#tapes.clear();
+      this.room = new Room();
+    } else if (this.#token === null) {
+      this.#signaling.start();
+    }
+    this.#token = token;
+    this.store.changed();
+  }
+
+  #address(): string | null {
+    const token = this.session.token;
+    if (token === null) return null;
+    const url = new URL('/ws', location.href);
+    url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
+    url.searchParams.set('auth', token);
+    url.searchParams.set('resource', this.#resource);
+    return url.href;
+  }
+
+  #connected(connected: boolean): void {
+    if (connected) this.#failures = 0;
+    this.room.connected = connected;
+    this.store.changed();
+  }
+
+  #closed(code: number, welcomed: boolean): void {
+    if (code === NO_ACCESS) {
+      this.session.end();
+      return;
+    }
+    if (!welcomed) this.#failures += 1;
+    if (code !== SIGN_IN_AGAIN && this.#failures < FAILURES) return;
+    this.#failures = 0;
+    void this.session.recycle();
+  }
+
+  #message(message: MessageFromServer): void {
+    this.room.apply(message, Date.now() / 1000);
+    switch (message.type) {
+      case 'Welcome':
+        this.#sync();
+        for (const feed of this.#feeds.values()) feed.kick();
+        break;
+      case 'Connect':
+      case 'Disconnect':
+        this.#sync();
+        break;
+      case 'OfferMedia':
+        if (message.call) this.#calls.get(message.call)?.offer(message);
+        else this.#feeds.get(bare(message.from))?.kick();
+        break;
+      case 'EndMedia':
+        this.#calls.get(message.call)?.end(message);
+        break;
+      case 'Error':
+        if (message.about) this.#calls.get(message.about)?.error(message.code);
+        break;
+      case 'Chat':
+        if (!this.reading && bare(message.from ?? '') !== bare(this.room.jid)) this.unread += 1;
+        break;
+      default:
+        break;
+    }
+    this.store.changed();
+  }
+
+  /** Feeds and channels follow who is in the room. */
+  #sync(): void {
+    for (const [jid, feed] of this.#feeds) feed.setPeer(this.room.online(jid)?.jid ?? null);
+    for (const [jid, entry] of this.#channels) {
+      const peer = this.room.online(jid)?.jid ?? null;
+      if (peer !== null && entry.peer !== null && peer !== entry.peer) entry.channel.close();
+      if (peer !== null) entry.peer = peer;
+    }
+    const devices = [...this.room.peers.values()].some((peer) => peer.role !== 'user');
+    if (!devices) this.#signaling.expectSilence();
+  }
+
+  /** The devices learn at once that nobody looks any more. */
+  #leave(): void {
+    for (const feed of this.#feeds.values()) feed.stop();
+    for (const { channel } of this.#channels.values()) channel.close();
+  }
+}

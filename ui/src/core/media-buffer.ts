@@ -1,0 +1,230 @@
+import type { Fragment } from './chunks.ts';
+
+/** Kept behind the picture, so that a step back of some seconds needs no network. */
+const BEHIND_BYTES = 16_000_000;
+/** One media source spans this much; a moment outside needs a new one. */
+const SOURCE_SECONDS = 2 * 86_400;
+/** Times closer than this are the same: the rounding of container and browser. */
+const EDGE = 0.02;
+
+/** What is put into the element: fragments of one chunk behind their init segment. */
+export interface Media {
+  chunkId: number;
+  codecs: string;
+  init: Uint8Array<ArrayBuffer>;
+  bytes: Uint8Array<ArrayBuffer>;
+  fragments: Fragment[];
+}
+
+interface Kept {
+  start: number;
+  end: number;
+  bytes: number;
+}
+
+/**
+ * The video element's media source: takes fragments whose times are UTC, shows them on a time line
+ * that begins at `base` (the start of a day), and holds a bounded number of bytes.
+ */
+export class MediaBuffer {
+  /** UTC seconds of the element's time 0. */
+  base = 0;
+  readonly #video: HTMLVideoElement;
+  #source: MediaSource | null = null;
+  #buffer: SourceBuffer | null = null;
+  #mime = '';
+  #initId: number | null = null;
+  #kept: Kept[] = [];
+  /** Operations on the source buffer follow each other; an overtaken one finishes first. */
+  #last: Promise<void> = Promise.resolve();
+  #busy = 0;
+
+  constructor(video: HTMLVideoElement) {
+    this.#video = video;
+  }
+
+  get ready(): boolean {
+    return this.#buffer !== null;
+  }
+
+  /** The moment of the picture, UTC seconds. */
+  get moment(): number {
+    return this.base + this.#video.currentTime;
+  }
+
+  /** Makes room for this moment: an empty buffer on a time line that holds it. */
+  prepare(moment: number, dayStart: number, signal: AbortSignal): Promise<void> {
+    return this.#inTurn(async () => {
+      signal.throwIfAborted();
+      const inside = moment >= this.base && moment < this.base + SOURCE_SECONDS;
+      if (!inside || this.#source?.readyState !== 'open') {
+        await this.#open(dayStart);
+        signal.throwIfAborted();
+      } else if (this.#kept.length) {
+        this.#buffer?.remove(0, Number.POSITIVE_INFINITY);
+        await this.#idle();
+      }
+      this.#kept = [];
+      this.#video.currentTime = moment - this.base;
+    });
+  }
+
+  /** Appends; false when told to stop before it began. */
+  append(media: Media, signal: AbortSignal): Promise<boolean> {
+    return this.#inTurn(async () => {
+      if (signal.aborted) return false;
+      if (this.#initId !== media.chunkId) {
+        this.#use(`video/mp4; codecs="${media.codecs}"`);
+        await this.#put(media.init);
+        this.#initId = media.chunkId;
+      }
+      await this.#put(media.bytes);
+      for (const { start, end, length } of media.fragments) {
+        this.#kept.push({ start, end, bytes: length });
+      }
+      return true;
+    });
+  }
+
+  /** Seeks inside what is there; false when the moment is not. */
+  jump(moment: number): boolean {
+    const x = moment - this.base;
+    if (!this.#buffer || !holds(this.#video.buffered, x)) return false;
+    this.#video.currentTime = x;
+    return true;
+  }
+
+  /** Resolves when what was begun before is done. */
+  settled(): Promise<void> {
+    return this.#last;
+  }
+
+  /** Steps over a gap when the picture stands in one and later pictures are there. */
+  overGap(): boolean {
+    const { buffered, currentTime } = this.#video;
+    if (!this.#buffer || holds(buffered, currentTime)) return true;
+    for (let i = 0; i < buffered.length; i += 1) {
+      if (buffered.start(i) > currentTime) {
+        this.#video.currentTime = buffered.start(i) + 0.001;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** What waits to be shown: its bytes, and its seconds without the gaps. */
+  ahead(): { bytes: number; seconds: number } {
+    const now = this.moment;
+    const ahead = { bytes: 0, seconds: 0 };
+    for (const { start, end, bytes } of this.#kept) {
+      if (end <= now) continue;
+      ahead.bytes += bytes;
+      ahead.seconds += end - Math.max(now, start);
+    }
+    return ahead;
+  }
+
+  /** Drops what lies too far behind, unless the buffer is being written. */
+  tidy(): void {
+    if (this.#busy === 0) void this.#inTurn(() => this.#evict(BEHIND_BYTES));
+  }
+
+  close(): void {
+    this.#source = null;
+    this.#buffer = null;
+    this.#mime = '';
+    this.#initId = null;
+    this.#kept = [];
+    this.#video.removeAttribute('src');
+    this.#video.load();
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    this.#busy += 1;
+    const result = this.#last.then(work).finally(() => {
+      this.#busy -= 1;
+    });
+    this.#last = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    return result;
+  }
+
+  async #open(dayStart: number): Promise<void> {
+    this.close();
+    const managed = (globalThis as { ManagedMediaSource?: typeof MediaSource }).ManagedMediaSource;
+    const source = new (managed ?? MediaSource)();
+    this.#source = source;
+    this.base = dayStart;
+    // iPhones play a managed source only when the picture stays on this device.
+    this.#video.disableRemotePlayback = true;
+    const rate = this.#video.playbackRate;
+    const url = URL.createObjectURL(source);
+    const opened = new Promise((resolve) => {
+      source.addEventListener('sourceopen', resolve, { once: true });
+    });
+    this.#video.src = url;
+    this.#video.playbackRate = rate;
+    await opened;
+    URL.revokeObjectURL(url);
+    if (source.readyState === 'open') source.duration = SOURCE_SECONDS;
+  }
+
+  #use(mime: string): void {
+    if (mime === this.#mime || !this.#source) return;
+    if (this.#buffer) this.#buffer.changeType(mime);
+    else {
+      this.#buffer = this.#source.addSourceBuffer(mime);
+      this.#buffer.timestampOffset = -this.base;
+    }
+    this.#mime = mime;
+  }
+
+  async #put(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    for (let keep = BEHIND_BYTES; ; keep = Math.floor(keep / 4)) {
+      if (!this.#buffer) return;
+      try {
+        this.#buffer.appendBuffer(bytes);
+        await this.#idle();
+        return;
+      } catch (error) {
+        const full = error instanceof DOMException && error.name === 'QuotaExceededError';
+        if (!full || keep === 0) throw error;
+        await this.#evict(keep);
+      }
+    }
+  }
+
+  async #evict(keep: number): Promise<void> {
+    const cut = evictBefore(this.#kept, this.moment - 2, keep);
+    if (cut === null || !this.#buffer) return;
+    this.#buffer.remove(0, Math.max(0.001, cut - this.base));
+    this.#kept = this.#kept.filter((kept) => kept.end > cut);
+    await this.#idle();
+  }
+
+  async #idle(): Promise<void> {
+    const buffer = this.#buffer;
+    if (!buffer?.updating) return;
+    await new Promise((resolve) => buffer.addEventListener('updateend', resolve, { once: true }));
+  }
+}
+
+/** Up to where to drop, so that at most `keep` bytes stay of what ended before `now`. */
+export function evictBefore(kept: Kept[], now: number, keep: number): number | null {
+  let bytes = 0;
+  for (const { end, bytes: more } of kept.toReversed()) {
+    if (end > now) continue;
+    bytes += more;
+    if (bytes > keep) return end;
+  }
+  return null;
+}
+
+function holds(ranges: TimeRanges, x: number): boolean {
+  for (let i = 0; i < ranges.length; i += 1) {
+    if (x >= ranges.start(i) - EDGE / 20 && x < ranges.end(i) - EDGE) return true;
+  }
+  return false;
+}

@@ -1,0 +1,272 @@
+import { ChannelError } from './answers.ts';
+import { Library } from './library.ts';
+import { MediaBuffer } from './media-buffer.ts';
+import type { RecordingsChannel } from './recordings.ts';
+import { StorageAway } from './recordings.ts';
+
+export type PlayerState = 'loading' | 'playing' | 'paused' | 'ended';
+
+export interface PlayerEvents {
+  state(state: PlayerState): void;
+  /** The moment of the picture on the screen, UTC seconds. */
+  moment(utc: number): void;
+  /** A sentence when something is wrong, null when it no longer is. */
+  trouble(text: string | null): void;
+  /** The speed in use, when the player changed it by itself. */
+  rate(rate: number): void;
+}
+
+export interface PlayerClock {
+  /** The server's now, UTC seconds. */
+  now(): number;
+  /** The first moment of the day that holds this one, where the camera is. */
+  dayStart(moment: number): number;
+}
+
+/** Fetched ahead of the picture, at most. */
+const AHEAD_BYTES = 16_000_000;
+const AHEAD_SECONDS = 20;
+const LOOK_MS = 250;
+/** Nothing new for this long at the end of the recordings: they have ended for now. */
+const ENDED_MS = 15_000;
+/** Closer to now than this there is nothing to hurry to. */
+const NOW_SECONDS = 8;
+
+/**
+ * Plays one camera's recordings from a recordings channel by Media Source Extensions: any moment,
+ * across chunks without a stall, over gaps, and on towards now.
+ */
+export class Player {
+  readonly #video: HTMLVideoElement;
+  readonly #library: Library;
+  readonly #buffer: MediaBuffer;
+  readonly #clock: PlayerClock;
+  readonly #events: PlayerEvents;
+  readonly #listening = new AbortController();
+  readonly #tick: ReturnType<typeof setInterval>;
+  #work = new AbortController();
+  #cursor = 0;
+  /** What was asked for last; until its picture is there, it is where the player stands. */
+  #target: number | null = null;
+  #wantPlay = false;
+  #state: PlayerState | null = null;
+  #trouble: string | null = null;
+  #frame = 1 / 30;
+  #lastFrame = 0;
+  #grewAt = 0;
+
+  constructor(
+    video: HTMLVideoElement,
+    channel: RecordingsChannel,
+    jid: string,
+    clock: PlayerClock,
+    events: PlayerEvents,
+  ) {
+    this.#video = video;
+    this.#library = new Library(channel, jid, () => clock.now());
+    this.#buffer = new MediaBuffer(video);
+    this.#clock = clock;
+    this.#events = events;
+    this.#listen();
+    this.#tick = setInterval(() => this.#look(), LOOK_MS);
+  }
+
+  /** The moment of the picture, or of the one that was asked for and is on its way. */
+  get moment(): number {
+    return this.#target ?? this.#buffer.moment;
+  }
+
+  get playing(): boolean {
+    return this.#wantPlay;
+  }
+
+  play(): void {
+    this.#wantPlay = true;
+    // Refused without a source, or overtaken by a seek: the state tells what came of it.
+    if (this.#buffer.ready) void this.#video.play().catch(() => undefined);
+  }
+
+  pause(): void {
+    this.#wantPlay = false;
+    this.#video.pause();
+    this.#set('paused');
+  }
+
+  setRate(rate: number): void {
+    this.#video.playbackRate = rate;
+  }
+
+  /** One picture forward or back. */
+  step(frames: number): void {
+    this.pause();
+    this.seek(this.moment + frames * this.#frame);
+  }
+
+  /** Shows this moment (UTC seconds), or the next recorded one when nothing was recorded then. */
+  seek(moment: number): void {
+    this.#work.abort();
+    this.#work = new AbortController();
+    this.#grewAt = Date.now();
+    void this.#run(moment, this.#work.signal);
+  }
+
+  close(): void {
+    this.#work.abort();
+    this.#listening.abort();
+    clearInterval(this.#tick);
+    this.#buffer.close();
+  }
+
+  async #run(moment: number, signal: AbortSignal): Promise<void> {
+    try {
+      if (this.#buffer.jump(moment)) {
+        this.#target = null;
+        // What is being appended still counts: the cursor moves with it.
+        await this.#buffer.settled();
+      } else {
+        await this.#restart(moment, signal);
+      }
+      await this.#pump(signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      console.error('player', error);
+      this.#set('ended');
+      this.#tell('This browser cannot play this recording.');
+    }
+  }
+
+  /** Starts anew at a moment that is not in the buffer. */
+  async #restart(moment: number, signal: AbortSignal): Promise<void> {
+    this.#target = moment;
+    this.#set('loading');
+    for (;;) {
+      const found = await this.#try(() => this.#library.locate(moment, signal), signal);
+      const media = found && (await this.#try(() => this.#library.fetch(found.run, signal), signal));
+      if (!found || !media) {
+        if (found === null && !this.#trouble) this.#tell('Nothing is recorded here yet.');
+        await pause(1_000, signal);
+        continue;
+      }
+      await this.#buffer.prepare(found.at, this.#clock.dayStart(found.at), signal);
+      this.#target = null;
+      this.#cursor = found.run.end;
+      await this.#buffer.append(media, signal);
+      this.#tell(null);
+      if (this.#wantPlay) this.play();
+      return;
+    }
+  }
+
+  /** Appends what comes next, as far ahead as the bounds allow, until told to stop. */
+  async #pump(signal: AbortSignal): Promise<void> {
+    let count = 2;
+    for (;;) {
+      const ahead = this.#buffer.ahead();
+      const rate = Math.max(1, this.#video.playbackRate);
+      if (ahead.bytes > AHEAD_BYTES || ahead.seconds > AHEAD_SECONDS * rate) {
+        await pause(LOOK_MS, signal);
+        continue;
+      }
+      const run = await this.#try(() => this.#library.next(this.#cursor, count, signal), signal);
+      if (!run) {
+        await pause(LOOK_MS, signal);
+        continue;
+      }
+      const media = await this.#try(() => this.#library.fetch(run, signal), signal);
+      if (!media || !(await this.#buffer.append(media, signal))) continue;
+      this.#cursor = run.end;
+      this.#grewAt = Date.now();
+      count = Math.min(count * 2, rate > 2 ? 16 : 4);
+    }
+  }
+
+  /** Null when the storage is away or its channel died; says so, and waits a little. */
+  async #try<T>(work: () => Promise<T | null>, signal: AbortSignal): Promise<T | null> {
+    try {
+      const result = await work();
+      signal.throwIfAborted();
+      if (result !== null) this.#tell(null);
+      return result;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof ChannelError)) throw error;
+      const away = error instanceof StorageAway;
+      this.#tell(
+        away
+          ? 'The storage is not connected. What it holds is safe, and plays when it is back.'
+          : 'The recording does not arrive. Trying again.',
+      );
+      await pause(1_000, signal);
+      return null;
+    }
+  }
+
+  /** Steps over gaps, keeps memory bounded, and notices the end of the recordings. */
+  #look(): void {
+    if (!this.#buffer.ready || this.#target !== null) return;
+    this.#buffer.tidy();
+    if (this.#buffer.overGap()) return;
+    const { playbackRate } = this.#video;
+    if (playbackRate > 1 && this.#clock.now() - this.moment < NOW_SECONDS) {
+      this.setRate(1);
+      this.#events.rate(1);
+    }
+    if (this.#wantPlay && Date.now() - this.#grewAt > ENDED_MS) this.#set('ended');
+  }
+
+  #listen(): void {
+    const video = this.#video;
+    const on = (type: string, listener: () => void): void =>
+      video.addEventListener(type, listener, { signal: this.#listening.signal });
+    on('playing', () => this.#set('playing'));
+    on('waiting', () => {
+      this.#set('loading');
+      this.#look();
+    });
+    on('seeked', () => {
+      this.#events.moment(this.#buffer.moment);
+      if (!this.#wantPlay) this.#set('paused');
+      else if (video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA) this.#set('playing');
+    });
+    if ('requestVideoFrameCallback' in video) this.#frames();
+    else on('timeupdate', () => this.#events.moment(this.#buffer.moment));
+  }
+
+  #frames(): void {
+    this.#video.requestVideoFrameCallback((_, { mediaTime }) => {
+      if (this.#listening.signal.aborted) return;
+      const apart = mediaTime - this.#lastFrame;
+      if (apart > 0.005 && apart < 0.3 && this.#video.playbackRate <= 1) this.#frame = apart;
+      this.#lastFrame = mediaTime;
+      if (this.#buffer.ready) this.#events.moment(this.#buffer.base + mediaTime);
+      this.#frames();
+    });
+  }
+
+  #set(state: PlayerState): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#events.state(state);
+  }
+
+  #tell(text: string | null): void {
+    if (text === this.#trouble) return;
+    this.#trouble = text;
+    this.#events.trouble(text);
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      clearTimeout(timer);
+      reject(signal.reason as Error);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', stop);
+      resolve();
+    }, ms);
+    signal.addEventListener('abort', stop, { once: true });
+  });
+}

@@ -1,0 +1,153 @@
+// Moments are UTC seconds (floating point, microseconds kept) everywhere in the page;
+// a location's timezone enters only where a time is shown or a day begins.
+
+/** RFC 3339 to UTC seconds, keeping microseconds (Date keeps only milliseconds). */
+export function parseTime(text: string): number {
+  const match = /^(.*T\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)$/i.exec(text);
+  if (!match) return Number.NaN;
+  const whole = Date.parse(`${match[1]}${match[3]}`);
+  return whole / 1000 + (match[2] ? Number(`0${match[2]}`) : 0);
+}
+
+/** UTC seconds to RFC 3339 with microseconds, for requests. */
+export function formatTime(seconds: number): string {
+  const us = Math.round(seconds * 1e6);
+  const whole = Math.floor(us / 1e6);
+  const rest = String(us - whole * 1e6).padStart(6, '0');
+  return `${new Date(whole * 1000).toISOString().slice(0, 19)}.${rest}Z`;
+}
+
+/** UTC seconds to RFC 3339 with milliseconds, rounded to the nearest. */
+export function formatMs(seconds: number): string {
+  return new Date(Math.round(seconds * 1000)).toISOString();
+}
+
+const formatters = new Map<string, Intl.DateTimeFormat>();
+
+function formatter(zone: string | null, kind: string, options: Intl.DateTimeFormatOptions) {
+  const key = `${zone ?? ''} ${kind}`;
+  let found = formatters.get(key);
+  if (!found) {
+    found = make(zone, options);
+    formatters.set(key, found);
+  }
+  return found;
+}
+
+function make(zone: string | null, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  try {
+    return new Intl.DateTimeFormat('en-GB', { ...options, timeZone: zone ?? undefined });
+  } catch {
+    // A zone this browser does not know: its own zone is the honest second best.
+    return new Intl.DateTimeFormat('en-GB', options);
+  }
+}
+
+const date = (seconds: number) => new Date(seconds * 1000);
+
+/** 14:02 */
+export function hhmm(seconds: number, zone: string | null): string {
+  return formatter(zone, 'hm', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }).format(
+    date(seconds),
+  );
+}
+
+/** 14:02:07 */
+export function hhmmss(seconds: number, zone: string | null): string {
+  return formatter(zone, 'hms', {
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+    hourCycle: 'h23',
+  }).format(date(seconds));
+}
+
+/** Thursday 17 September */
+export function dayWords(seconds: number, zone: string | null): string {
+  return formatter(zone, 'day', { weekday: 'long', day: 'numeric', month: 'long' })
+    .format(date(seconds))
+    .replace(',', '');
+}
+
+/** 17 September, with the year when it is not this one. */
+export function dateWords(seconds: number, zone: string | null, now: number): string {
+  const year = formatter(zone, 'y', { year: 'numeric' });
+  const other = year.format(date(seconds)) !== year.format(date(now));
+  const options: Intl.DateTimeFormatOptions = { day: 'numeric', month: 'long' };
+  if (other) options.year = 'numeric';
+  return formatter(zone, other ? 'dmy' : 'dm', options).format(date(seconds));
+}
+
+interface Wall {
+  year: number;
+  month: number;
+  day: number;
+  hour: number;
+  minute: number;
+  second: number;
+}
+
+/** What a wall clock in the zone shows at this moment. */
+export function wall(seconds: number, zone: string | null): Wall {
+  const parts = formatter(zone, 'wall', {
+    year: 'numeric',
+    month: 'numeric',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: 'numeric',
+    second: 'numeric',
+    hourCycle: 'h23',
+  }).formatToParts(date(seconds));
+  const get = (type: string) => Number(parts.find((part) => part.type === type)?.value ?? 0);
+  return {
+    year: get('year'),
+    month: get('month'),
+    day: get('day'),
+    hour: get('hour'),
+    minute: get('minute'),
+    second: get('second'),
+  };
+}
+
+/** Seconds that the zone is ahead of UTC at this moment. */
+export function zoneOffset(seconds: number, zone: string | null): number {
+  const whole = Math.floor(seconds);
+  const w = wall(whole, zone);
+  return Date.UTC(w.year, w.month - 1, w.day, w.hour, w.minute, w.second) / 1000 - whole;
+}
+
+/** The zone's day that holds this moment: its first moment and the next day's (23 to 25 h apart). */
+export function dayOf(seconds: number, zone: string | null): { start: number; end: number } {
+  const w = wall(seconds, zone);
+  return { start: midnight(w, 0, zone), end: midnight(w, 1, zone) };
+}
+
+function midnight(w: Wall, plusDays: number, zone: string | null): number {
+  const utc = Date.UTC(w.year, w.month - 1, w.day + plusDays) / 1000;
+  const guess = utc - zoneOffset(utc, zone);
+  // The offset may differ between the two sides of midnight: one more step settles it.
+  return utc - zoneOffset(guess, zone);
+}
+
+/** "6 s", "3 min", "2 h 48 min", "4 days": the two largest units that say something. */
+export function span(seconds: number): string {
+  const s = Math.max(0, Math.floor(seconds));
+  if (s < 60) return `${s} s`;
+  const minutes = Math.floor(s / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+  return `${Math.floor(hours / 24)} days`;
+}
+
+/** "48 MB", "1.2 GB". */
+export function size(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${value < 10 && unit > 0 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}

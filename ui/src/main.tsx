@@ -1,0 +1,81 @@
+import './ucam.css';
+import { render } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { app, go, Link, useNow, usePath } from './view/base.tsx';
+import { CameraPage } from './view/camera.tsx';
+import { Health } from './view/health.tsx';
+import { Keys } from './view/keys.tsx';
+import { Live } from './view/live.tsx';
+import { Login, takeLinkToken } from './view/login.tsx';
+import { Recordings } from './view/recordings.tsx';
+import { RoomPage } from './view/room.tsx';
+import { Settings } from './view/settings.tsx';
+import { Shell, TitleHeader } from './view/shell.tsx';
+
+const linkToken = takeLinkToken();
+// A link opened in a tab that already shows the login changes only the fragment.
+addEventListener('hashchange', () => {
+  if (location.pathname === '/login' && location.hash) location.reload();
+});
+
+function Page() {
+  const { pathname } = usePath();
+  switch (pathname) {
+    case '/':
+      return <Live />;
+    case '/recordings':
+      return <Recordings />;
+    case '/health':
+      return <Health />;
+    case '/room':
+      return <RoomPage />;
+    case '/settings':
+      return <Settings />;
+    default:
+      break;
+  }
+  const camera = /^\/camera\/([^/]+)$/.exec(pathname)?.[1];
+  if (camera) return <CameraPage key={camera} jid={decoded(camera)} />;
+  return <Unknown />;
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+function Unknown() {
+  return (
+    <Shell page="live" title="Not found" header={<TitleHeader title="Not found" now={useNow()} />}>
+      <div class="empty">
+        <p class="say">There is no such page.</p>
+        <p>
+          <Link to="/">See your cameras</Link>
+        </p>
+      </div>
+    </Shell>
+  );
+}
+
+function Root() {
+  const [signedIn, set] = useState(app.session.token !== null);
+  const { pathname } = usePath();
+  const login = !signedIn || (pathname === '/login' && linkToken !== null);
+  useEffect(() => app.session.subscribe(() => set(app.session.token !== null)), []);
+  useEffect(() => {
+    if (!login && pathname === '/login') go('/', true);
+  }, [login, pathname]);
+  if (login) return <Login linkToken={pathname === '/login' ? linkToken : null} />;
+  return (
+    <>
+      <Page />
+      <Keys />
+    </>
+  );
+}
+
+const root = document.getElementById('app');
+if (root) render(<Root />, root);

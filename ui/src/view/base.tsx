@@ -1,0 +1,104 @@
+import type { AnchorHTMLAttributes, ComponentChildren } from 'preact';
+import { useEffect, useReducer, useState } from 'preact/hooks';
+import { App } from '../core/app.ts';
+import type { IconName } from './icons.ts';
+import { icons } from './icons.ts';
+
+export const app = new App();
+
+/** Draws again whenever something changed behind the page. */
+export function useStore(): void {
+  const [, again] = useReducer((n: number) => n + 1, 0);
+  useEffect(() => app.store.subscribe(() => again(undefined)), []);
+}
+
+/** The server's now, once a second. */
+export function useNow(): number {
+  const [now, set] = useState(() => app.now());
+  useEffect(() => {
+    const timer = setInterval(() => set(app.now()), 1_000);
+    return () => clearInterval(timer);
+  }, []);
+  return now;
+}
+
+export function Icon({ name }: { name: IconName }) {
+  return (
+    <svg class="i" aria-hidden="true" viewBox="0 0 256 256">
+      <path d={icons[name]} />
+    </svg>
+  );
+}
+
+export function Logo() {
+  return (
+    <svg width="28" height="28" viewBox="0 0 28 28" role="img" aria-label="ucam">
+      <path
+        d="M5 4.5v9.5a9 9 0 0 0 18 0V4.5"
+        fill="none"
+        stroke="currentColor"
+        stroke-width="3.4"
+        stroke-linecap="round"
+      />
+      <circle class="lens" cx="14" cy="11" r="4.2" />
+    </svg>
+  );
+}
+
+export type MarkKind = 'stored' | 'dev' | 'none';
+
+/** The mark for what a camera's footage does; its word stands beside it. */
+export function Mark({ kind }: { kind: MarkKind }) {
+  return <i class={kind === 'stored' ? 'mk' : `mk ${kind}`} aria-hidden="true" />;
+}
+
+/** A ring of dashes: nobody knows yet. */
+export function Checking() {
+  return (
+    <svg class="checking" width="12" height="12" viewBox="0 0 12 12" aria-hidden="true">
+      <circle cx="6" cy="6" r="4.5" fill="none" stroke-width="2" stroke-dasharray="3 2" />
+    </svg>
+  );
+}
+
+// Routing: paths of the page, without reloads.
+
+const routes = new Set<() => void>();
+const told = (): void => {
+  for (const listener of routes) listener();
+};
+addEventListener('popstate', told);
+
+export function go(path: string, replace = false): void {
+  if (replace) history.replaceState(null, '', path);
+  else history.pushState(null, '', path);
+  told();
+}
+
+export function usePath(): URL {
+  const [url, set] = useState(() => new URL(location.href));
+  useEffect(() => {
+    const listener = (): void => set(new URL(location.href));
+    routes.add(listener);
+    return () => void routes.delete(listener);
+  }, []);
+  return url;
+}
+
+type LinkProps = Omit<AnchorHTMLAttributes<HTMLAnchorElement>, 'role' | 'href'> & {
+  to: string;
+  children?: ComponentChildren;
+};
+
+/** A link inside the page; with a modifier key it is an ordinary one. */
+export function Link({ to, ...rest }: LinkProps) {
+  const click = (event: MouseEvent): void => {
+    if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
+    event.preventDefault();
+    go(to);
+  };
+  return <a href={to} onClick={click} {...rest} />;
+}
+
+export const cameraPath = (jid: string): string =>
+  `/camera/${encodeURIComponent(jid).replaceAll('%40', '@')}`;

@@ -1,0 +1,103 @@
+import type { TimelineData } from '../core/library.ts';
+import type { Camera } from '../core/room.ts';
+import { cameraState, storedAge } from '../core/room.ts';
+import { pieces } from '../core/scale.ts';
+import { span } from '../core/time.ts';
+import { app, Mark } from './base.tsx';
+
+const DAY = 86_400;
+/** Tapes are cut for this many pixels, about what a tile has. */
+const TAPE_WIDTH = 480;
+
+/** REC with the age of the newest stored second, or what happens instead. */
+export function Rec({ camera, now }: { camera: Camera; now: number }) {
+  const state = cameraState(camera, now);
+  const age = storedAge(camera, now) ?? 0;
+  switch (state) {
+    case 'stored':
+      return (
+        <span class="rec" title="The newest second in storage is this old">
+          <Mark kind="stored" />
+          <em>REC</em>
+          {span(age)}
+        </span>
+      );
+    case 'late':
+      return (
+        <span class="rec care" title="Storage falls behind">
+          <Mark kind="stored" />
+          <em>REC</em>
+          {span(age)} late
+        </span>
+      );
+    case 'spooled':
+      return (
+        <span class="rec care">
+          <Mark kind="dev" />
+          On the device{spooled(camera)}
+        </span>
+      );
+    case 'nothing':
+      return (
+        <span class="rec lost">
+          <Mark kind="none" />
+          Nothing recorded
+        </span>
+      );
+    case 'offline':
+      return (
+        <span class="rec care">
+          <Mark kind="dev" />
+          {camera.durableUntil === null ? 'Not stored' : `Not stored · ${span(age)}`}
+        </span>
+      );
+    case 'checking':
+      return <span class="xs m3">checking</span>;
+  }
+}
+
+function spooled(camera: Camera): string {
+  const seconds = camera.status?.spool?.seconds;
+  return typeof seconds === 'number' && seconds >= 1 ? ` · ${span(seconds)}` : '';
+}
+
+/** What the storage says, and what is known since: the confirmed seconds, the camera's own spool. */
+export function upToDate(data: TimelineData, camera: Camera, now: number): TimelineData {
+  const spans = [...data.spans];
+  const last = spans.at(-1);
+  const until = camera.durableUntil;
+  if (last && until !== null && until > last.to && last.to >= data.to - 30) {
+    spans[spans.length - 1] = { from: last.from, to: until };
+  }
+  return { ...data, spans, onDevice: [...data.onDevice, ...ownSpool(data, camera, now)] };
+}
+
+function ownSpool(data: TimelineData, camera: Camera, now: number) {
+  const seconds = camera.status?.spool?.seconds;
+  const waits = camera.peer && camera.recording === 'spooled' && typeof seconds === 'number';
+  if (!waits || data.onDevice.length) return [];
+  const from = Math.max(now - seconds, camera.durableUntil ?? 0);
+  return from < now ? [{ from, to: now }] : [];
+}
+
+/** The last 24 h, right end now: 4 px under a tile, 10 px in a row. */
+export function Tape({ camera, now, tall }: { camera: Camera; now: number; tall?: boolean }) {
+  const known = app.tape(camera.jid, camera.storage);
+  const name = `tape${tall ? ' t10' : ''}${known ? ' known' : ''}`;
+  if (!known) return <div class={name} />;
+  const window = { from: now - DAY, to: now };
+  return (
+    <div class={name} role="img" aria-label="The last 24 hours">
+      {pieces(upToDate(known, camera, now), window, TAPE_WIDTH).map((piece) => (
+        <i
+          key={`${piece.kind}${piece.x}`}
+          class={piece.kind[0]}
+          style={{
+            left: `${(100 * Math.max(0, piece.x)) / TAPE_WIDTH}%`,
+            width: `${(100 * (piece.width + Math.min(0, piece.x))) / TAPE_WIDTH}%`,
+          }}
+        />
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,13 @@
+import { defineConfig } from 'vite';
+
+export default defineConfig({
+  // Old browsers lack light-dark(); a lower target would make the build rewrite every colour.
+  build: {
+    target: ['chrome123', 'firefox121', 'safari17.5'],
+    outDir: '../src/ucam/web/page',
+    emptyOutDir: true,
+    // The content security policy allows files of the same origin only: nothing is inlined.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+});
