@@ -1,8 +1,16 @@
 """Where a client may put its token, and how it is asked for one."""
 
+import base64
+import binascii
+import re
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from ucam.rtsp.messages import Header, Request
+
+# A token's characters (RFC 6750 §2.1) but for "/": a JWT has none, and clients put "/streamid=0"
+# behind the query.
+_QUERY_TOKEN = re.compile(r"[?&](?:token|auth)=([A-Za-z0-9\-._~+%=]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,16 +25,40 @@ def credentials(request: Request) -> Credentials | None:
     """The token of a request: `Authorization: Bearer`, else the password of Basic, else `?token=`
     or `?auth=` of its URI (also when the client has put `/streamid=0` behind it).
     """
-    raise NotImplementedError
+    scheme, _, value = (request.header("Authorization") or "").partition(" ")
+    if scheme.lower() == "bearer" and value.strip():
+        return Credentials(value.strip(), "bearer")
+    if scheme.lower() == "basic" and (password := _basic_password(value.strip())):
+        return Credentials(password, "basic")
+    if found := _QUERY_TOKEN.search(request.uri):
+        return Credentials(unquote(found[1]), "query")
+    return None
 
 
 def path(uri: str) -> str:
     """The path of an RTSP URI without leading and trailing slash, query and what a client put
     behind it, percent-decoded: the JID.
     """
-    raise NotImplementedError
+    return unquote(without_authority(uri).partition("?")[0]).strip("/")
+
+
+def without_authority(uri: str) -> str:
+    """A URI from its path on: clients write `rtsp://` or `rtsps://`, and hosts, as they like."""
+    scheme, found, rest = uri.partition("://")
+    if not found or "/" in scheme:
+        return uri
+    cut = re.search(r"[/?]", rest)
+    return rest[cut.start() :] if cut else ""
 
 
 def challenges() -> tuple[Header, ...]:
     """`WWW-Authenticate` for Basic and Bearer (never Digest: a JWT cannot answer one)."""
-    raise NotImplementedError
+    return (("WWW-Authenticate", 'Basic realm="ucam"'), ("WWW-Authenticate", 'Bearer realm="ucam"'))
+
+
+def _basic_password(value: str) -> str:
+    try:
+        text = base64.b64decode(value, validate=True).decode()
+    except (binascii.Error, ValueError):
+        return ""
+    return text.partition(":")[2]

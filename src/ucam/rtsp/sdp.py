@@ -1,11 +1,27 @@
 """The part of SDP (RFC 8866) that publishing H.264 and other media needs."""
 
-from dataclasses import dataclass, field
+import base64
+import binascii
+import re
+from dataclasses import dataclass, field, replace
+
+from ucam.rtsp.errors import SDPError
+
+NTP64_URI = "urn:ietf:params:rtp-hdrext:ntp-64"
+MAX_NUMBER = (1 << 63) - 1
+
+_RUN = re.compile(r"([A-Za-z0-9._-]{1,64}) (\d{1,19})")
+_MEDIA = re.compile(r"([a-z]{1,20}) \d{1,5}(?:/\d+)? (\S+) (\S+)(?: .*)?")
+_RTPMAP = re.compile(r"(\d{1,3}) +([A-Za-z0-9._-]{1,64})/(\d{1,9})(?:/\d+)?")
+_EXTMAP = re.compile(r"(\d{1,3})(?:/[a-z]+)? (\S+)(?: .*)?")
 
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """`a=ucam-run:ID FIRST`: the run of a publisher and its first access unit's number."""
+    """`a=ucam-run:ID FIRST`: the run of a publisher and its first access unit's number.
+
+    `run`: 1 to 64 of letters, digits, `.`, `_`, `-`. `first_number`: below 2⁶³.
+    """
 
     run: str
     first_number: int
@@ -15,21 +31,27 @@ class RunLine:
 class Media:
     """One m-line with its first payload type.
 
-    `kind`: "video", "audio", … `encoding`: the rtpmap's name in upper case ("H264"); "" when there
-    is none. `parameters`: fmtp, names in lower case. `ntp64_id`: id of the RFC 6051 extension.
+    `kind`: "video", "audio", … `payload_type`: −1 where the media are not RTP. `encoding`: the
+    rtpmap's name in upper case ("H264"); "" when there is none. `parameters`: fmtp, names in lower
+    case. `ntp64_id`: id of the RFC 6051 extension.
     """
 
     kind: str
     payload_type: int
-    encoding: str
-    clock_rate: int
+    encoding: str = ""
+    clock_rate: int = 0
     control: str = ""
     parameters: dict[str, str] = field(default_factory=dict, repr=False)
     ntp64_id: int | None = None
 
     def parameter_sets(self) -> tuple[bytes, ...]:
         """NAL units of H.264's `sprop-parameter-sets`; raises `SDPError` for bad base64."""
-        raise NotImplementedError
+        value = self.parameters.get("sprop-parameter-sets", "")
+        try:
+            sets = [base64.b64decode(each, validate=True) for each in value.split(",")]
+        except (binascii.Error, ValueError) as error:
+            raise SDPError("sprop-parameter-sets is not base64") from error
+        return tuple(each for each in sets if each)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +60,117 @@ class SessionDescription:
 
     media: tuple[Media, ...]
     run: RunLine | None = None
-    control: str = ""
 
     def build(self) -> bytes:
-        """The SDP text."""
-        raise NotImplementedError
+        """The SDP text. Raises `SDPError` for a run line that could not be read back."""
+        lines = ["v=0", "o=- 0 0 IN IP4 0.0.0.0", "s=ucam", "c=IN IP4 0.0.0.0", "t=0 0"]
+        lines.append("a=control:*")
+        if self.run is not None:
+            text = f"{self.run.run} {self.run.first_number}"
+            _parse_run(text)
+            lines.append(f"a=ucam-run:{text}")
+        for media in self.media:
+            kind = media.payload_type
+            lines.append(f"m={media.kind} 0 RTP/AVP {kind}")
+            lines.append(f"a=rtpmap:{kind} {media.encoding}/{media.clock_rate}")
+            if media.parameters:
+                values = ";".join(f"{name}={value}" for name, value in media.parameters.items())
+                lines.append(f"a=fmtp:{kind} {values}")
+            if media.ntp64_id is not None:
+                lines.append(f"a=extmap:{media.ntp64_id} {NTP64_URI}")
+            if media.control:
+                lines.append(f"a=control:{media.control}")
+        return "\r\n".join([*lines, ""]).encode()
 
 
 def parse(text: bytes, *, max_media: int = 16, max_line: int = 16_384) -> SessionDescription:
     """Read an SDP; unknown lines are passed over. Raises `SDPError`."""
-    raise NotImplementedError
+    try:
+        lines = text.decode().splitlines()
+    except UnicodeDecodeError as error:
+        raise SDPError("an SDP that is not UTF-8") from error
+    if not lines or lines[0].strip() != "v=0":
+        raise SDPError("an SDP that does not begin with v=0")
+    media: list[Media] = []
+    run: RunLine | None = None
+    for number, line in enumerate(lines, 1):
+        if len(line) > max_line:
+            raise SDPError(f"line {number} of the SDP is longer than {max_line} characters")
+        try:
+            if line.startswith("m="):
+                media.append(_parse_media(line[2:]))
+            elif line.startswith("a=ucam-run:"):
+                run = _parse_run(line[11:])
+            elif line.startswith("a=") and media:
+                media[-1] = _with_attribute(media[-1], line[2:])
+        except SDPError as error:
+            raise SDPError(f"line {number} of the SDP: {error}") from error
+        if len(media) > max_media:
+            raise SDPError(f"an SDP of more than {max_media} media")
+    return SessionDescription(tuple(media), run)
 
 
 def h264_session(
     parameter_sets: tuple[bytes, ...], run: RunLine, *, payload_type: int = 96, ntp64_id: int = 1
 ) -> SessionDescription:
-    """What ucam's own sender announces: one H.264 track with capture times."""
-    raise NotImplementedError
+    """What ucam's own sender announces: one H.264 track (RFC 6184 §8.1) with capture times."""
+    parameters = {"packetization-mode": "1"}
+    if parameter_sets:
+        parameters["profile-level-id"] = parameter_sets[0][1:4].hex()
+        coded = [base64.b64encode(each).decode() for each in parameter_sets]
+        parameters["sprop-parameter-sets"] = ",".join(coded)
+    video = Media(
+        kind="video",
+        payload_type=payload_type,
+        encoding="H264",
+        clock_rate=90_000,
+        control="streamid=0",
+        parameters=parameters,
+        ntp64_id=ntp64_id,
+    )
+    return SessionDescription((video,), run)
+
+
+def _parse_media(value: str) -> Media:
+    matched = _MEDIA.fullmatch(value)
+    if matched is None:
+        raise SDPError(f"a broken media line: {value[:60]!r}")
+    kind, profile, payload_type = matched.groups()
+    if not profile.startswith("RTP/"):
+        return Media(kind=kind, payload_type=-1)
+    if not re.fullmatch(r"\d{1,3}", payload_type) or int(payload_type) > 127:
+        raise SDPError(f"no RTP payload type: {payload_type[:60]!r}")
+    return Media(kind=kind, payload_type=int(payload_type))
+
+
+def _parse_run(value: str) -> RunLine:
+    matched = _RUN.fullmatch(value)
+    if matched is None or int(matched[2]) > MAX_NUMBER:
+        raise SDPError(f"no run and number: {value[:90]!r}")
+    return RunLine(matched[1], int(matched[2]))
+
+
+def _with_attribute(media: Media, attribute: str) -> Media:
+    name, _, value = attribute.partition(":")
+    match name:
+        case "control":
+            return replace(media, control=value.strip())
+        case "rtpmap":
+            matched = _RTPMAP.fullmatch(value.strip())
+            if matched is None:
+                raise SDPError(f"a broken rtpmap: {value[:60]!r}")
+            if int(matched[1]) != media.payload_type:
+                return media
+            return replace(media, encoding=matched[2].upper(), clock_rate=int(matched[3]))
+        case "fmtp":
+            kind, _, rest = value.strip().partition(" ")
+            if kind != str(media.payload_type):
+                return media
+            pairs = (each.strip().partition("=") for each in rest.split(";"))
+            found = {key.lower(): text.strip() for key, _, text in pairs if key}
+            return replace(media, parameters=media.parameters | found)
+        case "extmap":
+            matched = _EXTMAP.fullmatch(value.strip())
+            if matched is not None and matched[2] == NTP64_URI and 1 <= int(matched[1]) <= 255:
+                return replace(media, ntp64_id=int(matched[1]))
+    return media

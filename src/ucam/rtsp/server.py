@@ -15,86 +15,60 @@ OPTIONS, SETUP, RECORD, TEARDOWN, keep-alives and what is out of order are answe
 is an ANNOUNCE without credentials (401), without H.264 (415), or with a broken SDP (400).
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import replace
 
 from ucam.rtsp import sdp
-from ucam.rtsp.auth import Credentials
-from ucam.rtsp.messages import Request
-from ucam.rtsp.states import State
+from ucam.rtsp.auth import challenges, credentials, path
+from ucam.rtsp.errors import MessageError, RTSPError, UsageError
+from ucam.rtsp.events import (
+    Announced,
+    Closed,
+    Event,
+    Media,
+    ParameterQuery,
+    RecordedTrack,
+    Recording,
+)
+from ucam.rtsp.messages import Header, Interleaved, Message, Request, Response
+from ucam.rtsp.parser import Parser
+from ucam.rtsp.states import METHODS, TABLE, State
+from ucam.rtsp.transport import find_media, interleaved_channels
+
+__all__ = [
+    "Announced",
+    "Closed",
+    "Event",
+    "Media",
+    "ParameterQuery",
+    "RecordedTrack",
+    "Recording",
+    "ServerConnection",
+]
+
+SDP_TYPE = "application/sdp"
+MAX_NAMES = 16
+
+# Encodings whose packets go to the owner, with their clock rates.
+_SUPPORTED = {"H264": 90_000}
 
 
-@dataclass(frozen=True, slots=True)
-class Announced:
-    """A publisher asks to record `path` (a bare JID, unchecked). Wants a decision."""
-
-    request: Request
-    path: str
-    credentials: Credentials
-    session: sdp.SessionDescription
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterQuery:
-    """GET_PARAMETER with names in its body (in lower case, at least one). Wants an answer.
-
-    `authorized`: the ANNOUNCE of this path was accepted on this connection; otherwise the owner
-    decides by `credentials` (which are there: without any, 401 was answered).
+def is_supported(media: sdp.Media) -> bool:
+    """Whether the owner gets this track's packets. H.264's interleaved mode (RFC 6184 §6.4), which
+    no known publisher uses, is not.
     """
-
-    request: Request
-    path: str
-    credentials: Credentials | None
-    names: tuple[str, ...]
-    authorized: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedTrack:
-    """A track that was set up. `supported` is false for media whose packets are passed over
-    (audio beside the video): the owner may say so in its log.
-    """
-
-    media: sdp.Media
-    rtp_channel: int
-    rtcp_channel: int
-    supported: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """RECORD was accepted: media follow. At least one track is supported."""
-
-    path: str
-    tracks: tuple[RecordedTrack, ...]
-    user_agent: str = field(default="")
-
-
-class Media(NamedTuple):
-    """Packets of supported tracks (RTP and RTCP channels), in order, of one stretch of bytes.
-
-    The packets are views of immutable bytes: they stay valid for as long as they are kept.
-    """
-
-    packets: list[tuple[int, memoryview]]
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """Nothing more comes: send what `data_to_send` still has, then close the transport."""
-
-    reason: str
-
-
-Event = Announced | ParameterQuery | Recording | Media | Closed
+    wanted = _SUPPORTED.get(media.encoding)
+    mode = media.parameters.get("packetization-mode", "0")
+    return wanted is not None and media.clock_rate == wanted and mode in ("0", "1")
 
 
 class ServerConnection:
     """One connection. `entropy`: at least 16 bytes of os.urandom, for the session's id.
 
     `session_timeout_s` is what the client is told; the owner closes a connection that stays silent
-    for longer. `max_refusals`: so many 401 and 403, then the connection is closed.
+    for longer. `max_refusals`: so many 401 and 403, then the connection is closed. `max_waiting`:
+    so many messages behind one that waits for its decision, then the connection is closed.
     """
 
     def __init__(
@@ -109,28 +83,229 @@ class ServerConnection:
         max_waiting: int = 64,
         max_refusals: int = 5,
     ) -> None:
+        if len(entropy) < 16:
+            raise UsageError("a session id needs at least 16 bytes of entropy")
         self.state = State.INIT
+        self.session_timeout_s = session_timeout_s
+        self._session_id = entropy.hex()
+        self._server = server
+        self._max_tracks = max_tracks
+        self._max_waiting = max_waiting
+        self._refusals_left = max_refusals
+        self._parser = Parser(max_head=max_head, max_body=max_body)
+        self._inbox: deque[Message | MessageError] = deque()
+        self._out = bytearray()
+        self._pending: Announced | ParameterQuery | None = None
+        self._announced: Announced | None = None
+        self._tracks: dict[int, RecordedTrack] = {}
+        self._channels: frozenset[int] = frozenset()
+        self._closing: str | None = None
+        self._closed_told = False
 
     def receive(self, data: bytes | bytearray | memoryview) -> Iterator[Event]:
         """What these bytes bring. Never raises for what a peer sends."""
-        raise NotImplementedError
+        if self._closing is None:
+            self._inbox.extend(self._parser.feed(data))
+            if self._pending is not None and len(self._inbox) > self._max_waiting:
+                self._closing = "too many requests while one waits for its answer"
+        return self._events()
 
     def accept(self, event: Announced) -> None:
         """Yes to an ANNOUNCE. Raises `UsageError` if this event waits for no decision."""
-        raise NotImplementedError
+        self._decide(event)
+        self._announced = event
+        self._succeed(event.request)
 
     def answer(self, event: ParameterQuery, parameters: Mapping[str, str]) -> None:
         """The values asked for, as lines `name: value` of text/parameters."""
-        raise NotImplementedError
+        self._decide(event)
+        body = "".join(f"{name}: {value}\r\n" for name, value in parameters.items()).encode()
+        self._succeed(event.request, (("Content-Type", "text/parameters"),), body)
 
     def refuse(self, event: Announced | ParameterQuery, status: int, reason: str) -> None:
         """No, with a status (401 brings the challenges along) and a reason in plain words."""
-        raise NotImplementedError
+        self._decide(event)
+        self._fail(event.request, status, reason)
 
     def close(self, reason: str) -> None:
         """The owner ends the connection: the next `receive` gives nothing but `Closed`."""
-        raise NotImplementedError
+        self._closing = self._closing or reason
 
     def data_to_send(self) -> bytes:
         """The bytes to write now; empty when there are none."""
-        raise NotImplementedError
+        data = bytes(self._out)
+        self._out.clear()
+        return data
+
+    def _decide(self, event: Announced | ParameterQuery) -> None:
+        if self._pending is not event:
+            raise UsageError(f"this {type(event).__name__} waits for no decision")
+        self._pending = None
+
+    def _events(self) -> Iterator[Event]:
+        while self._closing is None and self._pending is None and self._inbox:
+            match self._inbox.popleft():
+                case Interleaved(packets):
+                    # Before RECORD is accepted there is nobody who would take them.
+                    if self.state is State.RECORDING:
+                        wanted = self._channels
+                        if kept := [each for each in packets if each[0] in wanted]:
+                            yield Media(kept)
+                case Request() as request:
+                    yield from self._request(request)
+                case MessageError() as error:
+                    self._respond(Response(error.status, _phrase(error)))
+                    self._closing = str(error)
+                case Response():
+                    pass  # the server asks nothing
+        if self._closing is not None and not self._closed_told:
+            self._closed_told = True
+            self.state = State.CLOSED
+            self._inbox.clear()
+            yield Closed(self._closing)
+
+    def _request(self, request: Request) -> Iterator[Event]:
+        if request.header("CSeq") is None:
+            self._closing = f"a {request.method} without CSeq"
+            self._fail(request, 400, "CSeq is missing")
+        elif request.method not in METHODS:
+            self._fail(request, 501, f"{request.method[:32]} is not implemented")
+        elif (self.state, request.method) not in TABLE:
+            self._fail(request, 455, f"{request.method} is not valid in this state")
+        elif required := request.header("Require"):
+            self._fail(request, 551, "Option not supported", (("Unsupported", required),))
+        elif not self._is_this_session(request):
+            self._fail(request, 454, "Session not found")
+        else:
+            try:
+                event = self._serve(request)
+            except RTSPError as error:
+                self._fail(request, error.status, str(error))
+            else:
+                if isinstance(event, Announced | ParameterQuery):
+                    self._pending = event
+                if event is not None:
+                    yield event
+
+    def _serve(self, request: Request) -> Event | None:
+        """Carry a request out; raises `RTSPError` with the status to answer."""
+        match request.method:
+            case "ANNOUNCE":
+                return self._announce(request)
+            case "SETUP":
+                self._set_up(request)
+            case "RECORD":
+                return self._record(request)
+            case "GET_PARAMETER" if names := _parameter_names(request):
+                return self._query(request, names)
+            case "SET_PARAMETER" if request.body:
+                raise RTSPError("Parameter not understood", 451)
+            case "OPTIONS":
+                self._succeed(request, (("Public", ", ".join(METHODS)),))
+            case "TEARDOWN":
+                self._succeed(request)
+                self._closing = "TEARDOWN"
+            case _:
+                self._succeed(request)  # a keep-alive
+        return None
+
+    def _announce(self, request: Request) -> Announced:
+        found = credentials(request)
+        if found is None:
+            raise RTSPError("Unauthorized", 401)
+        if (request.header("Content-Type") or SDP_TYPE).partition(";")[0].strip() != SDP_TYPE:
+            raise RTSPError("ANNOUNCE wants application/sdp", 415)
+        session = sdp.parse(request.body, max_media=self._max_tracks)
+        if not any(map(is_supported, session.media)):
+            kinds = ", ".join(f"{m.kind} {m.encoding or m.payload_type}" for m in session.media)
+            raise RTSPError(f"No H.264 video is announced, only: {kinds or 'nothing'}", 415)
+        return Announced(request, path(request.uri), found, session)
+
+    def _set_up(self, request: Request) -> None:
+        assert self._announced is not None
+        session = self._announced.session
+        index = find_media(session, request.uri)
+        if index is None:
+            raise RTSPError("No such track", 404)
+        if index in self._tracks:
+            raise RTSPError("This track is set up already", 455)
+        taken = {c for t in self._tracks.values() for c in (t.rtp_channel, t.rtcp_channel)}
+        free = next(n for n in range(0, 255, 2) if not {n, n + 1} & taken)
+        channels = interleaved_channels(request.header("Transport") or "", (free, free + 1))
+        if channels is None:
+            raise RTSPError("Only RTP/AVP/TCP, interleaved, is supported", 461)
+        if taken & set(channels):
+            raise RTSPError("An interleaved channel is taken already", 400)
+        media = session.media[index]
+        self._tracks[index] = RecordedTrack(media, *channels, is_supported(media))
+        transport = f"RTP/AVP/TCP;unicast;interleaved={channels[0]}-{channels[1]};mode=record"
+        self._succeed(request, (("Transport", transport),))
+
+    def _record(self, request: Request) -> Recording:
+        assert self._announced is not None
+        tracks = tuple(self._tracks[index] for index in sorted(self._tracks))
+        wanted = [track for track in tracks if track.supported]
+        if not wanted:
+            raise RTSPError("No H.264 video was set up", 455)
+        self._channels = frozenset(c for t in wanted for c in (t.rtp_channel, t.rtcp_channel))
+        self._succeed(request)
+        return Recording(self._announced.path, tracks, request.header("User-Agent") or "")
+
+    def _query(self, request: Request, names: tuple[str, ...]) -> ParameterQuery:
+        where, found = path(request.uri), credentials(request)
+        authorized = self._announced is not None and self._announced.path == where
+        if found is None and not authorized:
+            raise RTSPError("Unauthorized", 401)
+        return ParameterQuery(request, where, found, names, authorized)
+
+    def _is_this_session(self, request: Request) -> bool:
+        """Sessions are bound to their connection; no other connection's id is known here."""
+        named = request.header("Session")
+        return named is None or named.partition(";")[0].strip() == self._session_id
+
+    def _succeed(
+        self, request: Request, headers: tuple[Header, ...] = (), body: bytes = b""
+    ) -> None:
+        self.state = TABLE[self.state, request.method]
+        if self._tracks:
+            session = f"{self._session_id};timeout={self.session_timeout_s}"
+            headers = (("Session", session), *headers)
+        self._respond(Response(200, "OK", headers, body), request)
+
+    def _fail(
+        self, request: Request, status: int, reason: str, headers: tuple[Header, ...] = ()
+    ) -> None:
+        if status in (401, 403):
+            self._refusals_left -= 1
+            if self._refusals_left < 0:
+                self._closing = "too many requests without valid credentials"
+        if status == 401:
+            headers += challenges()
+        if status == 455:
+            allowed = (method for state, method in TABLE if state is self.state)
+            headers += (("Allow", ", ".join(allowed)),)
+        self._respond(Response(status, _phrase(reason), headers), request)
+
+    def _respond(self, response: Response, request: Request | None = None) -> None:
+        head: tuple[Header, ...] = (("Server", self._server),)
+        cseq = request.header("CSeq") if request is not None else None
+        if cseq is not None:
+            head = (("CSeq", cseq[:32]), *head)
+        self._out += replace(response, headers=(*head, *response.headers)).encode()
+
+
+def _phrase(reason: object) -> str:
+    """A reason as it may stand in a status line: one line of printable characters."""
+    return "".join(each if each.isprintable() else " " for each in str(reason))[:200]
+
+
+def _parameter_names(request: Request) -> tuple[str, ...]:
+    """The names in a GET_PARAMETER's body (RFC 2326 §10.8); raises `RTSPError`."""
+    try:
+        lines = request.body.decode().splitlines()
+    except UnicodeDecodeError as error:
+        raise RTSPError("a body that is not UTF-8") from error
+    names = tuple(name for line in lines if (name := line.partition(":")[0].strip().lower()))
+    if len(names) > MAX_NAMES:
+        raise RTSPError(f"more than {MAX_NAMES} parameters", 413)
+    return names
