@@ -44,7 +44,7 @@ browser: setup-tests ## in Chromium, against the real programs
 	$(BIN)/pytest -q -m browser
 
 bench: setup-tests ## what the README's figures come from
-	$(BIN)/python -m bench
+	PYTHONPATH=tests $(BIN)/python -m bench
 
 types: setup-tests ## write the page's types of the room's messages anew
 	$(BIN)/python tools/page_types.py

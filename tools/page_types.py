@@ -103,12 +103,12 @@ def enumeration(values: Iterable[str]) -> str:
 def text_of(schema: dict[str, Any]) -> str:
     """A JSON Schema as a TypeScript type."""
     if "$ref" in schema:
-        return NAMES.get(schema["$ref"], schema["$ref"])
+        return NAMES.get(schema["$ref"], str(schema["$ref"]))
     if "anyOf" in schema:
         return " | ".join(dict.fromkeys(text_of(part) for part in schema["anyOf"]))
     if "enum" in schema:
-        for name, values in ALIASES.items():
-            if set(schema["enum"]) == set(values):
+        for name, members in ALIASES.items():
+            if set(schema["enum"]) == set(members):
                 return name
         return enumeration(schema["enum"])
     match schema.get("type"):

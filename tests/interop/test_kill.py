@@ -41,7 +41,7 @@ def test_with_ucams_own_sender_nothing_is_missing(tmp_path: Path) -> None:
 
 
 def test_with_another_sender_at_most_a_second_is_missing(tmp_path: Path) -> None:
-    site = Site(tmp_path, {}, chunk_size="60s")
+    site = Site(tmp_path, {}, publishers=["push1"], chunk_size="60s")
     with site.running():
         token = site.token("push1@shop.loc")
         url = f"rtsps://127.0.0.1:{site.rtsps_port}/push1@shop.loc?token={token}"

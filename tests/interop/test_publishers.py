@@ -15,7 +15,7 @@ RATE = 25
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return Site(tmp_path_factory.mktemp("site"), {}, chunk_size="8s")
+    return Site(tmp_path_factory.mktemp("site"), {}, publishers=["push1", "push2"], chunk_size="8s")
 
 
 def clip(path: Path) -> Path:

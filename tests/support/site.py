@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from email.policy import default as mail_policy
 from pathlib import Path
 from typing import Any
@@ -93,18 +93,19 @@ class Site:
         folder: Path,
         cameras: dict[str, str],
         titles: dict[str, str] | None = None,
+        publishers: Sequence[str] = (),
         **storage: str,
     ) -> None:
-        """`cameras`: local part → [video] lines; `storage`: keys of [storage]."""
+        """`cameras`: local part → [video] lines; `publishers`: devices that others play;
+        `storage`: keys of [storage].
+        """
         self.folder = folder
         self.web_port = free_port()
         self.rtsps_port = free_port()
         self.url = f"http://127.0.0.1:{self.web_port}"
         self.recordings = folder / "recordings"
         self.outbox = folder / "outbox"
-        devices = ", ".join(
-            f'"{name}@shop.loc"' for name in [*cameras, *([] if titles else ["push1", "push2"])]
-        )
+        devices = ", ".join(f'"{name}@shop.loc"' for name in [*cameras, *publishers])
         self._write(
             "web",
             f"""
