@@ -1,0 +1,126 @@
+"""Texts of a live call: ICE servers for webrtcbin, what a viewer's answer must look like.
+
+A viewer's answer comes from outside. What isn't an answer to our one video offer ends the call
+before GStreamer sees it.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from ucam.media.track import VideoTrack
+from ucam.protocol.messages import IceServer
+
+MAX_LINES = 500
+MAX_CANDIDATE_LENGTH = 512
+PAYLOAD_TYPE = 96
+_ICE_URL = re.compile(
+    r"(stun|turns?):(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?(?:\?transport=(udp|tcp))?"
+)
+_LINE = re.compile(r"[a-z]=[^\x00-\x08\x0a-\x1f\x7f]*")
+_CANDIDATE = re.compile(
+    r"candidate:[A-Za-z0-9+/]{1,32} [12] (?:udp|tcp) \d{1,10} [A-Za-z0-9.:-]{1,255} \d{1,5}"
+    r" typ (?:host|srflx|prflx|relay)(?: [\x21-\x7e]+)*",
+    re.IGNORECASE,
+)
+
+
+class AnswerError(ValueError):
+    """An SDP or candidate that is no answer to our offer."""
+
+
+@dataclass(frozen=True, slots=True)
+class IceSetup:
+    """ICE servers as webrtcbin wants them: one STUN server, any number of TURN servers."""
+
+    stun: str | None
+    turn: tuple[str, ...]
+
+
+def ice_setup(servers: Iterable[IceServer]) -> IceSetup:
+    """Translate the room's ICE servers (RFC 7064, RFC 7065 URIs); others are passed over."""
+    stun: str | None = None
+    turn: list[str] = []
+    for server in servers:
+        for url in server.urls:
+            match = _ICE_URL.fullmatch(url)
+            if match is None:
+                continue
+            scheme, host, port, transport = match.groups()
+            address = f"{host}:{port or (5349 if scheme == 'turns' else 3478)}"
+            if scheme == "stun":
+                stun = stun or f"stun://{address}"
+            elif server.username and server.credential:
+                user, password = quote(server.username, safe=""), quote(server.credential, safe="")
+                turn.append(
+                    f"{scheme}://{user}:{password}@{address}?transport={transport or 'udp'}"
+                )
+    return IceSetup(stun, tuple(turn))
+
+
+def profile_level_id(track: VideoTrack) -> str:
+    """Profile, constraints and level in hexadecimal, as in RFC 6184 §8.1."""
+    return track.codec_string.partition(".")[2].lower()
+
+
+def checked_answer(sdp: str, track: VideoTrack) -> str:
+    """The answer, fit for webrtcbin; raises `AnswerError`.
+
+    Browsers answer with their own profile-level-id; webrtcbin wants to see its own again.
+    """
+    lines = sdp.replace("\r\n", "\n").split("\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    if not 5 <= len(lines) <= MAX_LINES or lines[0] != "v=0":
+        raise AnswerError("no session description")
+    if not all(_LINE.fullmatch(line) for line in lines):
+        raise AnswerError("a line that is none of SDP")
+    media = [line for line in lines if line.startswith("m=")]
+    if len(media) != 1:
+        raise AnswerError(f"{len(media)} media, one was offered")
+    kind, port, profile, *payloads = [*media[0][2:].split(" "), "", "", ""][:64]
+    if kind != "video" or "SAVPF" not in profile or str(PAYLOAD_TYPE) not in payloads:
+        raise AnswerError("it is not the video that was offered")
+    if port == "0" or "a=inactive" in lines or "a=sendonly" in lines:
+        raise AnswerError("the viewer wants no video")
+    for name in ("a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:sha-", "a=setup:"):
+        if not any(line.startswith(name) for line in lines):
+            raise AnswerError(f"{name[2:].rstrip(':sha-')} is missing")
+    text = "\r\n".join(lines) + "\r\n"
+    return re.sub(
+        r"profile-level-id=[0-9A-Fa-f]{6}", f"profile-level-id={profile_level_id(track)}", text
+    )
+
+
+def checked_candidate(candidate: str) -> str | None:
+    """An ICE candidate (RFC 8839 §5.1), None for the one that says "no more".
+
+    Raises `AnswerError`.
+    """
+    if not candidate.strip():
+        return None
+    candidate = candidate.strip().removeprefix("a=")
+    if len(candidate) > MAX_CANDIDATE_LENGTH or not _CANDIDATE.fullmatch(candidate):
+        raise AnswerError("no ICE candidate")
+    return candidate
+
+
+def readiness(track: VideoTrack) -> str:
+    """An SDP that describes the camera's track: what an `OfferMedia` without `to` carries."""
+    return "\r\n".join(
+        (
+            "v=0",
+            "o=- 0 0 IN IP4 0.0.0.0",
+            "s=ucam",
+            "t=0 0",
+            f"m=video 9 UDP/TLS/RTP/SAVPF {PAYLOAD_TYPE}",
+            "c=IN IP4 0.0.0.0",
+            f"a=rtpmap:{PAYLOAD_TYPE} H264/90000",
+            f"a=fmtp:{PAYLOAD_TYPE} packetization-mode=1;"
+            f"profile-level-id={profile_level_id(track)}",
+            f"a=imageattr:{PAYLOAD_TYPE} send [x={track.width},y={track.height}]",
+            "a=sendonly",
+            "",
+        )
+    )
