@@ -19,9 +19,11 @@ from ucam.storage.cutter import Action, AddFragment, CloseChunk, Cutter, OpenChu
 from ucam.storage.disk import Disk
 from ucam.storage.index import Durable, Index
 from ucam.storage.layout import Place
+from ucam.storage.recorder import Recorder
 from ucam.storage.recovery import recover
 from ucam.storage.rotation import Ledger
 from ucam.storage.space import Space
+from ucam.storage.stream import Arrived
 from ucam.storage.writer import ChunkWriter, LiveChunk
 
 START_US = 1_795_325_400_123_456  # 2026-11-22T05:30:00.123456Z
@@ -149,3 +151,17 @@ class Tokens:
         }
         header = {"alg": "EdDSA", "kid": "test"}
         return jwt.encode(header, claims, self._key, algorithms=["EdDSA"])
+
+
+def recorder(store: Store, chunk_us: int | None = 2_000_000) -> Recorder:
+    """A recorder on a store."""
+    return Recorder(
+        store.root, store.index, store.space, store.disk, chunk_us=chunk_us, chunk_bytes=None
+    )
+
+
+def arrived(source: Iterator[AccessUnit]) -> Iterator[Arrived]:
+    """Access units as a stream gives them."""
+    described = track()
+    for unit in source:
+        yield Arrived(unit, described, stepped=False)

@@ -82,7 +82,11 @@ class Channel:
             return
         if ask.id in self._tasks:
             return  # one id, one answer
-        task = asyncio.get_running_loop().create_task(self._serve(ask))
+        waiting = len(self._tasks)
+        if waiting >= 2 * MOST_IN_FLIGHT:
+            return  # refusals are not let pile up either
+        serving = self._serve(ask) if waiting < MOST_IN_FLIGHT else self._refuse(ask)
+        task = asyncio.get_running_loop().create_task(serving)
         self._tasks[ask.id] = task
         task.add_done_callback(lambda done: self._finished(ask.id, done))
 
@@ -99,10 +103,12 @@ class Channel:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _refuse(self, ask: _Ask) -> None:
+        text = f"at most {MOST_IN_FLIGHT} requests at a time"
+        await self._answer(ask.id, problem(429, "too-many", text))
+
     async def _serve(self, ask: _Ask) -> None:
-        if len(self._tasks) > MOST_IN_FLIGHT:
-            answer = problem(429, "too-many", f"at most {MOST_IN_FLIGHT} requests at a time")
-        elif ask.path is None:
+        if ask.path is None:
             answer = problem(400, "bad-request", "path is missing")
         else:
             answer = await self._handle(Request(ask.path, self._locations, ask.range))
