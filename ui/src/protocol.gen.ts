@@ -1,50 +1,112 @@
+// Made by `make types` from src/ucam/protocol; not edited by hand.
 // The room's messages. Field names are those of the wire.
 
-export type Role = 'user' | 'device' | 'storage' | 'player';
-export type Recording = 'stored' | 'spooled' | 'nothing';
+export type Role = 'device' | 'player' | 'storage' | 'user';
 
-export interface IceServer {
-  urls: string[];
-  username?: string;
-  credential?: string;
+export type Recording = 'nothing' | 'spooled' | 'stored';
+
+/** Viewer to device: an answer or an ICE candidate. */
+export interface AnswerMedia {
+  type: 'AnswerMedia';
+  to: string;
+  call: string;
+  sdp?: string;
+  ice?: IceCandidate;
+  from?: string;
 }
 
+/** Anyone to the room, or to one person; the server adds `from` and `time`. */
+export interface Chat {
+  type: 'Chat';
+  text: string;
+  to?: string;
+  from?: string;
+  time?: string;
+}
+
+/** Server to everyone who may see that peer: it has come. */
+export interface Connect {
+  type: 'Connect';
+  jid: string;
+  name: string;
+  role: Role;
+  location: string | null;
+  capabilities: string[];
+}
+
+/** A device that the configuration names, connected or not. */
+export interface LocationDevice {
+  jid: string;
+  name: string;
+  'last-seen': string | null;
+}
+
+/** Server to everyone who may see that peer: it has gone. */
+export interface Disconnect {
+  type: 'Disconnect';
+  jid: string;
+  name: string;
+  role: Role;
+  location: string | null;
+  capabilities: string[];
+}
+
+/** Up to when a camera's recording would survive a power cut. */
+export interface Durable {
+  'durable-until': string | null;
+}
+
+/** Either way: the call is over. */
+export interface EndMedia {
+  type: 'EndMedia';
+  to: string;
+  call: string;
+  reason?: string;
+  from?: string;
+}
+
+/** Server to sender. `about` is the call, or the type, of the message that was refused. */
+export interface RoomError {
+  type: 'Error';
+  code: string;
+  text: string;
+  about?: string;
+}
+
+/** An `RTCIceCandidateInit` of the browser's API; an empty candidate ends them. */
 export interface IceCandidate {
   candidate: string;
   sdpMid?: string | null;
   sdpMLineIndex?: number | null;
 }
 
-export interface Spool {
-  bytes: number;
-  seconds: number;
+/** An `RTCIceServer` of the browser's API. */
+export interface IceServer {
+  urls: string[];
+  username?: string;
+  credential?: string;
 }
 
-export interface StorageAddress {
-  url: string;
-  fingerprint: string;
+/** A location that the receiver may see. */
+export interface Location {
+  name: string;
+  title: string;
+  timezone: string | null;
+  storage: string | null;
+  devices: LocationDevice[];
 }
 
-export interface Durable {
-  'durable-until': string | null;
+/** Device to a viewer: an offer or an ICE candidate. Without `to`: "I am ready". */
+export interface OfferMedia {
+  type: 'OfferMedia';
+  to?: string;
+  call?: string;
+  sdp?: string;
+  ice?: IceCandidate;
+  from: string;
 }
 
-/** What a device says about itself: a camera's and a storage's fields; each sends its own. */
-export interface StatusFields {
-  recording?: Recording | Record<string, Durable> | null;
-  'durable-until'?: string | null;
-  storage?: 'connected' | 'away' | StorageAddress | null;
-  spool?: Spool | null;
-  viewers?: string[];
-  'clock-offset'?: number | null;
-  encoder?: string | null;
-  source?: string | null;
-  message?: string | null;
-  bytes?: number | null;
-  maxspace?: number | null;
-  [key: string]: unknown;
-}
-
+/** Who is in the room, as one who may see it sees it. */
 export interface Peer {
   jid: string;
   name: string;
@@ -55,20 +117,44 @@ export interface Peer {
   status: StatusFields | null;
 }
 
-export interface LocationDevice {
-  jid: string;
-  name: string;
-  'last-seen': string | null;
+/** Viewer to device: open a call. The server adds `from` and the sender's `locations`. */
+export interface RequestMedia {
+  type: 'RequestMedia';
+  to: string;
+  call: string;
+  kind: 'live' | 'recordings';
+  from?: string;
+  locations?: string[];
 }
 
-export interface Location {
-  name: string;
-  title: string;
-  timezone: string | null;
-  storage: string | null;
-  devices: LocationDevice[];
+/** What a camera keeps because storage hasn't confirmed it. */
+export interface Spool {
+  bytes: number;
+  seconds: number;
 }
 
+/** A camera's and a storage's fields; each sends its own. */
+export interface StatusFields {
+  recording?: Recording | Record<string, Durable>;
+  'durable-until'?: string;
+  storage?: 'away' | 'connected' | StorageAddress;
+  spool?: Spool;
+  viewers?: string[];
+  'clock-offset'?: number;
+  encoder?: string;
+  source?: string;
+  message?: string;
+  bytes?: number;
+  maxspace?: number;
+}
+
+/** Where cameras push to: `rtsps://HOST:PORT`, and the certificate's `sha256:HEX`. */
+export interface StorageAddress {
+  url: string;
+  fingerprint: string;
+}
+
+/** Server to who just connected. */
 export interface Welcome {
   type: 'Welcome';
   jid: string;
@@ -78,74 +164,9 @@ export interface Welcome {
   locations: Location[];
 }
 
-export interface Connect {
-  type: 'Connect';
-  jid: string;
-  name: string;
-  role: Role;
-  location: string | null;
-  capabilities: string[];
-}
-
-export interface Disconnect {
-  type: 'Disconnect';
-  jid: string;
-  name: string;
-  role: Role;
-  location: string | null;
-  capabilities: string[];
-}
-
-export interface RequestMedia {
-  type: 'RequestMedia';
-  to: string;
-  call: string;
-  kind: 'live' | 'recordings';
-}
-
-export interface OfferMedia {
-  type: 'OfferMedia';
-  from: string;
-  to?: string | null;
-  call?: string | null;
-  sdp?: string | null;
-  ice?: IceCandidate | null;
-}
-
-export interface AnswerMedia {
-  type: 'AnswerMedia';
-  to: string;
-  call: string;
-  sdp?: string;
-  ice?: IceCandidate;
-}
-
-export interface EndMedia {
-  type: 'EndMedia';
-  from?: string;
-  to: string;
-  call: string;
-  reason: string;
-}
-
-export interface Chat {
-  type: 'Chat';
-  from?: string;
-  time?: string;
-  text: string;
-  to?: string | null;
-}
-
 export interface Status extends StatusFields {
   type: 'Status';
   from: string;
-}
-
-export interface RoomError {
-  type: 'Error';
-  code: string;
-  text: string;
-  about?: string | null;
 }
 
 export type MessageFromServer =
@@ -155,7 +176,11 @@ export type MessageFromServer =
   | OfferMedia
   | EndMedia
   | Chat
-  | Status
-  | RoomError;
+  | RoomError
+  | Status;
 
-export type MessageToServer = RequestMedia | AnswerMedia | EndMedia | Chat;
+export type MessageToServer =
+  | RequestMedia
+  | AnswerMedia
+  | EndMedia
+  | Chat;
