@@ -32,8 +32,9 @@ def test_ffmpeg_and_rtspclientsink(site: Site, tmp_path: Path) -> None:
     with site.running():
         ffmpeg = push_with_ffmpeg(site, source)
         gstreamer = push_with_gstreamer(site)
-        assert ffmpeg.wait(SECONDS + 30) == 0, ffmpeg.stderr and ffmpeg.stderr.read()
-        assert gstreamer.wait(SECONDS + 30) == 0, gstreamer.stderr and gstreamer.stderr.read()
+        for publisher in (ffmpeg, gstreamer):
+            _, errors = publisher.communicate(timeout=SECONDS + 30)
+            assert publisher.returncode == 0, errors
         for name in ("push1", "push2"):
             folder = site.recordings / "shop" / f"{name}@shop.loc"
             wait_until(f"{name} is closed", lambda f=folder: not list(f.rglob("*.part")), 10)
