@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from ucam.media.clock import microseconds
+
 
 class Moment(NamedTuple):
     """When an access unit was taken.
@@ -20,17 +22,80 @@ class Timeline:
     """One stream's clock. Best first: capture time in the packet (RFC 6051), a sender report, the
     arrival. Small corrections are spread (`slew` of the media time), larger ones than `step_us`
     are taken at once and told.
+
+    Capture times are believed whatever they say: a camera may deliver days later. A report that
+    is further than `trust_us` from the arrival is not: such a publisher has no set clock.
+    The arrival counts as its earliest, relative to the time stamps, of the last one or two
+    `window_us`: packets come late, never early.
     """
 
-    def __init__(self, *, step_us: int = 2_000_000, slew: float = 0.05) -> None:
-        raise NotImplementedError
+    def __init__(
+        self,
+        *,
+        step_us: int = 2_000_000,
+        slew: float = 0.05,
+        trust_us: int = 3_600_000_000,
+        window_us: int = 10_000_000,
+    ) -> None:
+        self._step_us = step_us
+        self._slew = slew
+        self._trust_us = trust_us
+        self._window_us = window_us
+        self._last_90k: int | None = None
+        self._newest_us: int | None = None
+        self._offset_us: int | None = None  # UTC − pts, as it is used
+        self._captured_us: int | None = None  # the same, as the publisher's last word has it
+        self._reported_us: int | None = None
+        self._windows: list[int] = []  # the same by arrival: this window's least, the last one's
+        self._window_end_us = 0
 
     def report(self, rtp_timestamp: int, utc_us: int) -> None:
         """A sender report: this RTP time stamp belongs to this UTC."""
-        raise NotImplementedError
+        self._reported_us = utc_us - microseconds(self._extend(rtp_timestamp))
 
     def place(self, rtp_timestamp: int, capture_utc_us: int | None, arrival_utc_us: int) -> Moment:
         """The next access unit in decode order. `capture_utc_us`: from its ntp-64 extension.
         `arrival_utc_us`: now, by the receiver's clock.
         """
-        raise NotImplementedError
+        pts_90k = self._extend(rtp_timestamp)
+        pts_us = microseconds(pts_90k)
+        newest_us = self._newest_us if self._newest_us is not None else pts_us
+        restarted = pts_us < newest_us - self._step_us
+        if restarted:
+            # The publisher's time stamps have begun anew: what was known of them is void.
+            self._captured_us = self._reported_us = None
+            self._windows = []
+            newest_us = pts_us
+        self._newest_us = max(newest_us, pts_us)
+        target_us = self._target(pts_us, capture_utc_us, arrival_utc_us)
+        offset_us = self._offset_us if self._offset_us is not None else target_us
+        error_us = target_us - offset_us
+        stepped = restarted or abs(error_us) > self._step_us
+        if not stepped:
+            most_us = int((self._newest_us - newest_us) * self._slew)
+            target_us = offset_us + max(-most_us, min(most_us, error_us))
+        self._offset_us = target_us
+        return Moment(pts_90k, pts_us + target_us, stepped)
+
+    def _target(self, pts_us: int, capture_utc_us: int | None, arrival_utc_us: int) -> int:
+        """UTC − pts by the best that is known."""
+        arrived_us = arrival_utc_us - pts_us
+        if not self._windows or arrival_utc_us >= self._window_end_us:
+            self._windows = [arrived_us, *self._windows[:1]]
+            self._window_end_us = arrival_utc_us + self._window_us
+        self._windows[0] = min(self._windows[0], arrived_us)
+        if capture_utc_us is not None:
+            self._captured_us = capture_utc_us - pts_us
+        if self._captured_us is not None:
+            return self._captured_us
+        if self._reported_us is not None and abs(self._reported_us - arrived_us) < self._trust_us:
+            return self._reported_us
+        return min(self._windows)
+
+    def _extend(self, rtp_timestamp: int) -> int:
+        """The time stamp nearest to the last one, of those with these 32 low bits."""
+        if self._last_90k is None:
+            self._last_90k = rtp_timestamp
+        ahead = (rtp_timestamp - self._last_90k + (1 << 31)) % (1 << 32) - (1 << 31)
+        self._last_90k += ahead
+        return self._last_90k
