@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from ucam.base.service import Fault
 from ucam.base.tokens import Claims
@@ -69,12 +69,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A TLS connection stands."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are such in all but name.
+        self._transport = cast(asyncio.Transport, transport)
         address = transport.get_extra_info("peername")
         self.peer = f"{address[0]}:{address[1]}" if address else "?"
         if not self._server.admit(self):
-            transport.abort()
+            self._transport.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the transport puts what comes."""
@@ -113,11 +113,14 @@ class Connection(asyncio.BufferedProtocol):
                 self._media(event)
             case RecordingStarted():
                 self._started(event)
+            case ParameterQuery(authorized=True, names=("durable-until",)) if self._recording:
+                durable = self._server.recorder.durable_now().get(self._recording.place)
+                self._rtsp.answer(event, _durable_until(durable))
             case Announced() | ParameterQuery():
                 self._deciding = True
                 if self._transport is not None:
                     self._transport.pause_reading()
-                self._server.spawn(self._decide(event))
+                self._server.spawn(self, self._decide(event))
             case Closed():
                 _log.info("%s: closed: %s", self.name, event.reason)
                 self._send()
@@ -173,7 +176,7 @@ class Connection(asyncio.BufferedProtocol):
             self._rtsp.refuse(event, 451, "only durable-until can be asked for")
             return
         durable = await self._server.recorder.durable(place)
-        self._rtsp.answer(event, {"durable-until": format_durable(_position(durable))})
+        self._rtsp.answer(event, _durable_until(durable))
 
     def _started(self, event: RecordingStarted) -> None:
         assert self._run is not None
@@ -249,11 +252,12 @@ class Connection(asyncio.BufferedProtocol):
                 self._recording.push(arrived)
             if self._stream.lost_packets:
                 _log.warning("%s: %d packets were lost", self.name, self._stream.lost_packets)
-        self._server.spawn(self._recording.finish(reason))
+        self._server.spawn(self, self._recording.finish(reason))
 
 
-def _position(durable: Durable | None) -> Position | None:
-    return None if durable is None else Position(durable.run, durable.number, durable.utc_us)
+def _durable_until(durable: Durable | None) -> dict[str, str]:
+    position = None if durable is None else Position(durable.run, durable.number, durable.utc_us)
+    return {"durable-until": format_durable(position)}
 
 
 class IngestServer:
@@ -303,9 +307,16 @@ class IngestServer:
         if not self._connections:
             self._empty.set()
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, connection: Connection, work: Coroutine[Any, Any, None]) -> None:
         """Run what a connection needs, owned by the service."""
-        self._tasks.create_task(work)
+        self._tasks.create_task(self._guard(connection, work))
+
+    async def _guard(self, connection: Connection, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:  # noqa: BLE001 - a fault with one camera must not end the others
+            _log.exception("%s: an internal error", connection.name)
+            connection.end("an internal error of storage")
 
     def tick(self) -> None:
         """Call it once a second."""
