@@ -22,6 +22,7 @@ from ucam.capture.run import Run
 from ucam.capture.sources import Plan, SourceError, plan
 from ucam.media.access_unit import AccessUnit
 from ucam.media.errors import MediaError
+from ucam.media.h264 import nals
 from ucam.media.track import VideoTrack
 
 _log = logging.getLogger(__name__)
@@ -138,6 +139,11 @@ class Camera:
 
     def _take(self, picture: Picture) -> None:
         self._last_picture_s = time.monotonic()
+        if not _is_well_formed(picture.data):
+            _log.warning(
+                "camera %s: a picture with broken NAL unit lengths is dropped", self.source
+            )
+            return
         if picture.format is not self._format and self._format_differs(picture):
             self._new_run_wanted = True
         if self._new_run_wanted and picture.keyframe:
@@ -176,6 +182,13 @@ class Camera:
         self._new_run_wanted = False
         self.fault = None
         _log.info("run %s: %s, %d×%d", self._run.id, track.codec_string, track.width, track.height)
+
+
+def _is_well_formed(data: bytes) -> bool:
+    try:
+        return any(len(nal) > 0 for nal in nals(data))
+    except MediaError:
+        return False
 
 
 def _video_devices() -> tuple[Path, ...]:

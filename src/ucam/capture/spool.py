@@ -1,9 +1,10 @@
 """What a camera has captured and storage has not confirmed: in memory, bounded.
 
 Access units leave the spool in the order they came, run after run. They are kept until storage
-says that they are durable; a new connection begins again behind the last confirmed one. When the
-memory is full, the oldest group of pictures goes (what is left then starts at a keyframe again)
-and the hole is remembered.
+says that they are durable. A confirmed unit stays as long as unconfirmed ones need its group of
+pictures: a new connection begins at a keyframe, and storage, which counts, drops what it has. When
+the memory is full, the oldest group of pictures goes (what is left then starts at a keyframe
+again) and the hole is remembered.
 """
 
 from collections import deque
@@ -48,15 +49,29 @@ class Spool:
         self._max_bytes = max_bytes
         self._units: deque[Spooled] = deque()
         self._sent = 0  # how many of _units were taken since the last resume()
+        self._confirmed = 0  # how many of _units are confirmed, and kept for those behind them
         self._bytes = 0
         self._lost_group = False
         # Full: the oldest gap is forgotten here; its access units are missing all the same.
         self._gaps: deque[Gap] = deque(maxlen=MAX_GAPS)
 
     @property
-    def bytes(self) -> int:
-        """Memory in use, at most `max_bytes`."""
+    def memory(self) -> int:
+        """Bytes of memory in use, at most `max_bytes`."""
         return self._bytes
+
+    @property
+    def unconfirmed_bytes(self) -> int:
+        """Bytes of what storage has not confirmed."""
+        return self._bytes - sum(self._units[n].cost for n in range(self._confirmed))
+
+    @property
+    def unconfirmed_s(self) -> float:
+        """The time from the oldest unconfirmed to the newest access unit, in seconds."""
+        if self._confirmed >= len(self._units):
+            return 0.0
+        first, last = self._units[self._confirmed].unit, self._units[-1].unit
+        return max(0, last.utc_us - first.utc_us) / 1e6
 
     @property
     def waiting(self) -> int:
@@ -64,16 +79,21 @@ class Spool:
         return len(self._units) - self._sent
 
     @property
-    def seconds(self) -> float:
-        """The time from the oldest to the newest access unit."""
-        if not self._units:
-            return 0.0
-        return max(0, self._units[-1].unit.utc_us - self._units[0].unit.utc_us) / 1e6
+    def unconfirmed(self) -> int:
+        """How many access units storage has not confirmed."""
+        return len(self._units) - self._confirmed
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
         """What was dropped and never confirmed, oldest first."""
         return tuple(self._gaps)
+
+    def awaits(self, run: str, number: int) -> bool:
+        """Whether an access unit of that run, up to that number, is unconfirmed."""
+        if self._confirmed >= len(self._units):
+            return False
+        first = self._units[self._confirmed]
+        return first.run.id == run and first.unit.number <= number
 
     def append(self, run: Run, unit: AccessUnit) -> bool:
         """Keep an access unit. False when something was lost for want of memory: see `gaps`."""
@@ -102,35 +122,49 @@ class Spool:
         return self._units[self._sent] if self._sent < len(self._units) else None
 
     def confirm(self, run: str, number: int) -> int:
-        """Storage has everything up to `number` of `run`: forget it. How many units went.
+        """Storage has everything up to `number` of `run`. How many units that confirmed.
 
         A run that the spool doesn't know (before a restart of the camera) confirms nothing.
         """
         self._forget_gaps(run, number)
         if not any(item.run.id == run for item in self._units):
             return 0
-        count, reached = 0, False
-        while self._units:
-            first = self._units[0]
-            if first.run.id == run:
+        before, reached = self._confirmed, False
+        for position, item in enumerate(self._units):
+            if item.run.id == run:
                 reached = True
-                if first.unit.number > number:
+                if item.unit.number > number:
                     break
             elif reached:
                 break
-            self._pop()
-            count += 1
+            self._confirmed = max(self._confirmed, position + 1)
+        count = self._confirmed - before
+        self._forget_whole_groups()
         return count
 
     def resume(self) -> Spooled | None:
-        """A new connection: sending starts again at the oldest unconfirmed unit, returned here."""
+        """A new connection: sending starts again, with the unit returned here: a keyframe, at or
+        before the oldest unconfirmed unit.
+        """
         self._sent = 0
         return self.peek()
+
+    def _forget_whole_groups(self) -> None:
+        """Drop confirmed units in front of the last keyframe that something needs."""
+        while self._confirmed:
+            end = next(
+                (n for n in range(1, len(self._units)) if self._units[n].unit.keyframe), None
+            )
+            if end is None or end > self._confirmed:
+                return
+            for _ in range(end):
+                self._pop()
 
     def _pop(self) -> Spooled:
         item = self._units.popleft()
         self._bytes -= item.cost
         self._sent = max(0, self._sent - 1)
+        self._confirmed = max(0, self._confirmed - 1)
         return item
 
     def _can_begin_or_follow(self, item: Spooled) -> bool:
@@ -143,23 +177,21 @@ class Spool:
         return False
 
     def _drop_oldest_group(self) -> None:
-        first = last = self._pop()
-        while self._units:
-            coming = self._units[0]
-            if coming.unit.keyframe or coming.run is not first.run:
+        lost: list[Spooled] = []
+        while True:
+            if not self._confirmed:
+                lost.append(self._units[0])
+            dropped = self._pop()
+            if not self._units:
+                # The group that is being captured went, too: its rest can't be decoded.
+                self._lost_group = True
                 break
-            last = self._pop()
-        # The group that is being captured went, too: its rest can't be decoded.
-        self._lost_group = not self._units
-        self._remember(
-            Gap(
-                first.run.id,
-                first.unit.number,
-                last.unit.number,
-                first.unit.utc_us,
-                last.unit.utc_us,
-            )
-        )
+            coming = self._units[0]
+            if coming.unit.keyframe or coming.run is not dropped.run:
+                break
+        if lost:
+            begin, end = lost[0].unit, lost[-1].unit
+            self._remember(Gap(lost[0].run.id, begin.number, end.number, begin.utc_us, end.utc_us))
 
     def _remember(self, gap: Gap) -> None:
         before = self._gaps[-1] if self._gaps else None

@@ -1,0 +1,307 @@
+"""From the spool to storage: RTSPS, packets of up to 60,000 bytes, for ever.
+
+Each connection asks first what storage has, and goes on from there. Nothing leaves the spool but
+what storage confirms.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+
+from ucam.base.backoff import Backoff
+from ucam.base.jid import JID
+from ucam.capture.address import Address
+from ucam.capture.run import Run
+from ucam.capture.spool import Spool
+from ucam.device.token import TokenFileError, TokenStore
+from ucam.rtp.h264 import H264Packetizer
+from ucam.rtsp.client import Durable, DurableUntil, Event, Failed, Publisher, Ready
+from ucam.rtsp.sdp import RunLine, h264_session
+
+_log = logging.getLogger(__name__)
+MAX_PACKET = 60_000
+PAYLOAD_TYPE = 96
+NTP64_ID = 1
+ASK_INTERVAL_S = 2.0
+ANSWER_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 10.0
+# Above this the connection is behind, and what is captured waits in the spool.
+MAX_TRANSPORT_BYTES = 1_000_000
+# How long a finished run may take to become durable before its rest is sent again.
+SETTLE_TRIES = 20
+SETTLE_PAUSE_S = 0.1
+
+
+class SendError(Exception):
+    """Storage can't be used now; the text says why."""
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class _RunOver(Exception):  # noqa: N818 - not an error: the next run wants its own session
+    """What comes next in the spool doesn't follow what was announced."""
+
+
+class _Connection:
+    """One TLS connection with a `Publisher` on it."""
+
+    def __init__(
+        self, publisher: Publisher, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.publisher = publisher
+        self._reader = reader
+        self.writer = writer
+        self.unanswered_since_s: float | None = None
+        self.torn_down = False
+
+    async def events(self) -> list[Event]:
+        """What storage says next; raises `SendError` when it hangs up or refuses."""
+        data = await self._reader.read(65_536)
+        if not data and self.torn_down:
+            raise _RunOver
+        if not data:
+            raise SendError("it hung up")
+        found = self.publisher.receive(data)
+        self.flush()
+        for event in found:
+            if isinstance(event, Failed):
+                text = f"it refuses {event.step}: {event.status or ''} {event.text}"
+                raise SendError(text, event.status)
+            if isinstance(event, DurableUntil):
+                self.unanswered_since_s = None
+        return found
+
+    async def wait_for(self, kind: type[Event]) -> Event:
+        """The next event of that kind, within the time that an answer may take."""
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            while True:
+                for event in await self.events():
+                    if isinstance(event, kind):
+                        return event
+
+    def ask(self) -> None:
+        """Ask what is durable; raises `SendError` when the last question is too old."""
+        now_s = asyncio.get_running_loop().time()
+        if self.publisher.ask_durable():
+            self.unanswered_since_s = now_s
+        elif self.unanswered_since_s and now_s - self.unanswered_since_s > ANSWER_TIMEOUT_S:
+            raise SendError("it doesn't answer")
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what the protocol wants to say."""
+        if data := self.publisher.data_to_send():
+            self.writer.write(data)
+
+
+class Sender:
+    """Sends what is in `spool` to the storage at `address()`, as the device `jid`.
+
+    `changed` is called when `connected` or `durable` change.
+    """
+
+    def __init__(
+        self,
+        jid: JID,
+        tokens: TokenStore,
+        spool: Spool,
+        address: Callable[[], Address | None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._jid = jid
+        self._tokens = tokens
+        self._spool = spool
+        self._address = address
+        self._changed = changed
+        self._fed = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._all_confirmed = asyncio.Event()
+        self._sent_to: tuple[str, int] | None = None  # where the last session was ended
+        self._finishing = False
+        self.connected = False
+        self.durable: Durable | None = None
+        self.fault: str | None = None
+
+    def wake(self) -> None:
+        """Something is new in the spool."""
+        self._fed.set()
+
+    def hurry(self) -> None:
+        """The address changed: don't wait for the next try."""
+        self._hurry.set()
+
+    async def run(self) -> None:
+        """Send for ever. Cancel to end; `finish` first where time allows."""
+        backoff = Backoff(first_s=0.25, longest_s=10)
+        while True:
+            reason: str | None = None
+            try:
+                await self._connect_once(backoff)
+            except* _RunOver:
+                backoff.reset()
+            except* (OSError, TimeoutError, SendError) as group:
+                reason = self._explain(group)
+            self._set_connected(False)
+            if reason is None:
+                continue
+            self.fault = reason
+            delay_s = backoff.next_delay_s()
+            _log.warning("storage: %s; next try in %.1f s", reason, delay_s)
+            self._changed()
+            await self._pause(delay_s)
+
+    async def finish(self, limit_s: float) -> None:
+        """Nothing more is captured: return when everything is confirmed, or after `limit_s`."""
+        self._finishing = True
+        self._fed.set()
+        try:
+            async with asyncio.timeout(limit_s):
+                if self._spool.unconfirmed:
+                    await self._all_confirmed.wait()
+        except TimeoutError:
+            _log.warning("%d access units are not confirmed by storage", self._spool.unconfirmed)
+
+    async def _pause(self, delay_s: float) -> None:
+        self._hurry.clear()
+        try:
+            async with asyncio.timeout(delay_s):
+                await self._hurry.wait()
+        except TimeoutError:
+            pass
+
+    async def _connect_once(self, backoff: Backoff) -> None:
+        while (first := self._spool.resume()) is None:
+            await self._wait_for_units()
+        address = self._address()
+        if address is None:
+            raise SendError("its address isn't known yet (it announces itself in the room)")
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            reader, writer = await asyncio.open_connection(
+                address.host, address.port, ssl=address.tls(), limit=MAX_TRANSPORT_BYTES
+            )
+        try:
+            tls = writer.get_extra_info("ssl_object")
+            # Before anything is said: the token is for the right storage alone.
+            if not address.check(tls.getpeercert(binary_form=True)):
+                raise SendError(
+                    f"{address.url} shows another certificate than the pinned one: either the"
+                    " storage made itself a new one, or this isn't the storage"
+                )
+            writer.transport.set_write_buffer_limits(high=MAX_TRANSPORT_BYTES)
+            publisher = Publisher(f"{address.url}/{self._jid}", self._tokens.token)
+            connection = _Connection(publisher, reader, writer)
+            await self._ask_until_settled(connection)
+            first = self._spool.resume() or first
+            run, number = first.run, first.unit.number
+            sets = run.track.parameter_sets
+            publisher.announce(
+                h264_session(
+                    sets, RunLine(run.id, number), payload_type=PAYLOAD_TYPE, ntp64_id=NTP64_ID
+                )
+            )
+            connection.flush()
+            await connection.wait_for(Ready)
+            _log.info("storage %s: sending run %s from %d", address.url, run.id, number)
+            backoff.reset()
+            self.fault = None
+            self._set_connected(True)
+            await self._send_run(connection, run, number)
+        finally:
+            # What waits in the buffer isn't worth waiting for: it is still in the spool.
+            writer.transport.abort()
+
+    async def _ask_until_settled(self, connection: _Connection) -> None:
+        connection.publisher.start()
+        connection.flush()
+        for _ in range(SETTLE_TRIES):
+            answer = await connection.wait_for(DurableUntil)
+            assert isinstance(answer, DurableUntil)
+            self._confirm(answer)
+            # What was sent to its end a moment ago is about to become durable.
+            if self._sent_to is None or not self._spool.awaits(*self._sent_to):
+                break
+            await asyncio.sleep(SETTLE_PAUSE_S)
+            connection.ask()
+        self._sent_to = None
+
+    async def _send_run(self, connection: _Connection, run: Run, number: int) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._write(connection, run, number))
+            tasks.create_task(self._ask_again_and_again(connection))
+            while True:
+                for event in await connection.events():
+                    if isinstance(event, DurableUntil):
+                        self._confirm(event)
+
+    async def _write(self, connection: _Connection, run: Run, number: int) -> None:
+        packetizer = H264Packetizer(
+            PAYLOAD_TYPE,
+            secrets.randbits(32),
+            max_packet=MAX_PACKET,
+            ntp64_id=NTP64_ID,
+            parameter_sets=run.track.parameter_sets,
+            first_sequence=secrets.randbits(16),
+        )
+        writer = connection.writer
+        while True:
+            item = self._spool.peek()
+            if item is None and self._finishing:
+                await self._end_session(connection, run, number - 1)
+            elif item is None:
+                await self._wait_for_units()
+            elif item.run is not run or item.unit.number != number:
+                # Another run, or a hole where memory was short: it wants an ANNOUNCE of its own.
+                await self._end_session(connection, run, number - 1)
+            else:
+                self._spool.take()
+                packets = packetizer.packetize(item.unit, item.unit.pts_90k & 0xFFFF_FFFF)
+                writer.write(connection.publisher.frame(packets))
+                number += 1
+                await writer.drain()
+
+    async def _end_session(self, connection: _Connection, run: Run, last: int) -> None:
+        """Say that the run is over; storage hangs up when it has read that (see `events`)."""
+        self._sent_to = (run.id, last)
+        connection.torn_down = True
+        connection.publisher.teardown()
+        connection.flush()
+        await asyncio.sleep(ANSWER_TIMEOUT_S)
+        raise _RunOver
+
+    async def _ask_again_and_again(self, connection: _Connection) -> None:
+        while not connection.torn_down:
+            await asyncio.sleep(ASK_INTERVAL_S)
+            connection.ask()
+
+    async def _wait_for_units(self) -> None:
+        self._fed.clear()
+        if not self._spool.waiting:
+            await self._fed.wait()
+
+    def _confirm(self, event: DurableUntil) -> None:
+        if event.position is None:
+            return
+        self._spool.confirm(event.position.run, event.position.number)
+        if not self._spool.unconfirmed:
+            self._all_confirmed.set()
+        self.durable = event.position
+        self._changed()
+
+    def _explain(self, group: BaseExceptionGroup[BaseException]) -> str:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        if isinstance(error, SendError) and error.status in (401, 403):
+            try:
+                self._tokens.reload()
+            except TokenFileError as problem:
+                return str(problem)
+        return str(error) or "no answer in time"
+
+    def _set_connected(self, connected: bool) -> None:
+        if self.connected != connected:
+            self.connected = connected
+            self._changed()

@@ -1,0 +1,227 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from capture.tiny_storage import JID as NAME
+from capture.tiny_storage import TinyStorage, listening, tiny_storage
+from device.helpers import unsigned_token
+from media.clips import clip
+from ucam.base.jid import JID
+from ucam.capture import sender as sender_module
+from ucam.capture.address import Address
+from ucam.capture.run import Run
+from ucam.capture.sender import Sender
+from ucam.capture.spool import Spool
+from ucam.device.token import TokenStore
+from ucam.media.access_unit import AccessUnit
+from ucam.media.track import VideoTrack
+
+TRACK = VideoTrack.h264(clip(b_frames=0).parameter_sets)
+START_US = 1_795_325_400_123_456
+
+
+def real(number: int) -> AccessUnit:
+    """A real picture with a time of our days; keyframes each 25."""
+    source = clip(b_frames=0).units[number % 25]
+    return AccessUnit(
+        source.data, number * 3600, START_US + number * 40_000, number % 25 == 0, number
+    )
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender_module, "ASK_INTERVAL_S", 0.05)
+
+
+class Feed:
+    """A spool that a test fills, and the sender that empties it."""
+
+    def __init__(self, folder: Path, address: Address | None, memory: int = 10_000_000) -> None:
+        (folder / "token").write_text(unsigned_token(0, 10))
+        self.spool = Spool(memory)
+        self.address = address
+        self.sender = Sender(
+            JID.parse(NAME),
+            TokenStore(folder / "token", None),
+            self.spool,
+            lambda: self.address,
+            lambda: None,
+        )
+
+    def add(self, name: Run, *numbers: int) -> None:
+        for number in numbers:
+            self.spool.append(name, real(number))
+        self.sender.wake()
+
+    async def confirmed(self, limit_s: float = 8) -> None:
+        async with asyncio.timeout(limit_s):
+            while self.spool.unconfirmed:
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def feeding(
+    folder: Path, storage: TinyStorage, memory: int = 10_000_000
+) -> AsyncIterator[Feed]:
+    feed = Feed(folder, storage.address, memory)
+    task = asyncio.create_task(feed.sender.run())
+    try:
+        yield feed
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+A, B = Run(TRACK, "aaaa"), Run(TRACK, "bbbb")
+
+
+async def test_units_arrive_whole_with_their_times_and_are_confirmed(tmp_path: Path) -> None:
+    async with tiny_storage(tmp_path) as storage, feeding(tmp_path, storage) as feed:
+        feed.add(A, *range(60))
+        await storage.until("aaaa", 59)
+        await feed.confirmed()
+        assert feed.sender.connected
+        got = storage.units["aaaa"]
+        assert sorted(got) == list(range(60))
+        for number in (0, 1, 25, 59):
+            assert got[number].keyframe == (number % 25 == 0)
+            assert abs((got[number].capture_utc_us or 0) - real(number).utc_us) <= 1
+            assert got[number].rtp_timestamp == real(number).pts_90k
+        assert storage.sessions[0].media[0].parameter_sets() == TRACK.parameter_sets
+        assert storage.tokens == [unsigned_token(0, 10)]
+        assert feed.sender.durable is not None
+        assert feed.sender.durable.number == 59
+
+
+async def test_a_cut_loses_nothing(tmp_path: Path) -> None:
+    async with tiny_storage(tmp_path) as storage, feeding(tmp_path, storage) as feed:
+        for round_ in range(3):
+            feed.add(A, *range(round_ * 40, round_ * 40 + 40))
+            await storage.until("aaaa", round_ * 40 + 20)
+            storage.cut()
+        feed.add(A, *range(120, 130))
+        await storage.until("aaaa", 129)
+        assert sorted(storage.units["aaaa"]) == list(range(130))
+        assert len(storage.sessions) >= 3
+
+
+async def test_it_goes_on_behind_what_is_durable_from_a_keyframe(tmp_path: Path) -> None:
+    async with tiny_storage(tmp_path) as storage, feeding(tmp_path, storage) as feed:
+        feed.add(A, *range(60))
+        await storage.until("aaaa", 59)
+        await feed.confirmed()
+        storage.cut()
+        feed.add(A, 60)
+        await storage.until("aaaa", 60)
+        assert storage.sessions[-1].run is not None
+        assert storage.sessions[-1].run.first_number == 50
+        storage.cut()
+
+
+async def test_storage_away_for_a_while(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with tiny_storage(tmp_path) as storage:
+        port = storage.port
+    async with feeding(tmp_path, storage) as feed:
+        feed.add(A, *range(30))
+        async with asyncio.timeout(5):
+            while feed.sender.fault is None:
+                await asyncio.sleep(0.01)
+        assert not feed.sender.connected
+        async with listening(storage, port):
+            await storage.until("aaaa", 29)
+            await feed.confirmed()
+            assert feed.sender.fault is None
+
+
+async def test_each_run_is_announced_and_none_loses_its_end(tmp_path: Path) -> None:
+    async with tiny_storage(tmp_path) as storage, feeding(tmp_path, storage) as feed:
+        feed.add(A, *range(37))
+        feed.add(B, *range(5))
+        await storage.until("bbbb", 4)
+        assert sorted(storage.units["aaaa"]) == list(range(37))
+        runs = [session.run.run for session in storage.sessions if session.run]
+        assert runs == ["aaaa", "bbbb"]
+        await feed.confirmed()
+
+
+async def test_a_hole_in_the_numbers_is_announced(tmp_path: Path) -> None:
+    async with tiny_storage(tmp_path) as storage, feeding(tmp_path, storage) as feed:
+        feed.add(A, *range(10))
+        feed.add(A, *range(50, 60))
+        await storage.until("aaaa", 59)
+        assert sorted(storage.units["aaaa"]) == [*range(10), *range(50, 60)]
+
+
+async def test_another_certificate_gets_no_token(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with tiny_storage(tmp_path) as storage:
+        storage.fingerprint = "sha256:" + "0" * 64
+        async with feeding(tmp_path, storage) as feed:
+            feed.add(A, 0)
+            async with asyncio.timeout(5):
+                while feed.sender.fault is None:
+                    await asyncio.sleep(0.01)
+            assert "another certificate" in feed.sender.fault
+        assert not storage.sessions
+        assert not storage.tokens
+
+
+async def test_a_ca_is_believed_only_for_its_name(tmp_path: Path) -> None:
+    async with tiny_storage(tmp_path) as storage, feeding(tmp_path, storage) as feed:
+        feed.address = Address("127.0.0.1", storage.port, ca=storage.certificate)
+        feed.add(A, 0)
+        async with asyncio.timeout(5):
+            while feed.sender.fault is None:
+                await asyncio.sleep(0.01)
+        assert "CERTIFICATE_VERIFY_FAILED" in feed.sender.fault
+        feed.address = replace(feed.address, host="localhost")
+        feed.sender.hurry()
+        await storage.until("aaaa", 0)
+
+
+async def test_a_refusal_is_told_and_tried_again(tmp_path: Path) -> None:
+    async with tiny_storage(tmp_path) as storage, feeding(tmp_path, storage) as feed:
+        storage.refuses = 403
+        feed.add(A, 0)
+        async with asyncio.timeout(5):
+            while feed.sender.fault is None:
+                await asyncio.sleep(0.01)
+        assert "403" in feed.sender.fault
+        storage.refuses = None
+        await storage.until("aaaa", 0)
+
+
+async def test_without_an_address_it_waits_and_hurries_when_there_is_one(tmp_path: Path) -> None:
+    async with tiny_storage(tmp_path) as storage, feeding(tmp_path, storage) as feed:
+        known, feed.address = feed.address, None
+        feed.add(A, 0)
+        async with asyncio.timeout(5):
+            while feed.sender.fault is None:
+                await asyncio.sleep(0.01)
+        assert "isn't known" in feed.sender.fault
+        feed.address = known
+        feed.sender.hurry()
+        await storage.until("aaaa", 0, limit_s=0.5)
+
+
+async def test_finish_sends_and_confirms_the_rest(tmp_path: Path) -> None:
+    async with tiny_storage(tmp_path) as storage, feeding(tmp_path, storage) as feed:
+        feed.add(A, *range(30))
+        await feed.sender.finish(5)
+        assert feed.spool.unconfirmed == 0
+        assert sorted(storage.units["aaaa"]) == list(range(30))
+
+
+async def test_what_storage_does_not_confirm_stays_in_the_spool(tmp_path: Path) -> None:
+    async with tiny_storage(tmp_path) as storage, feeding(tmp_path, storage) as feed:
+        storage.confirms = False
+        feed.add(A, *range(10))
+        await storage.until("aaaa", 9)
+        await asyncio.sleep(0.2)
+        assert feed.spool.unconfirmed == 10
