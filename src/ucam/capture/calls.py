@@ -55,7 +55,7 @@ class Calls:
         force_keyframe: Callable[[], None],
         changed: Callable[[], None],
     ) -> None:
-        self._max_viewers = max_viewers
+        self.max_viewers = max_viewers
         self._send = send
         self._force_keyframe = force_keyframe
         self._changed = changed
@@ -97,8 +97,8 @@ class Calls:
             self._refuse(key, fault or "the camera gives no picture now")
         elif key in self._viewers:
             _log.debug("asked twice for one call")
-        elif len(self._viewers) >= self._max_viewers:
-            self._refuse(key, f"max-viewers: {self._max_viewers} watch already")
+        elif len(self._viewers) >= self.max_viewers:
+            self._refuse(key, f"max-viewers: {self.max_viewers} watch already")
         else:
             viewer = _Viewer(jid, message.call, asyncio.get_running_loop().create_future())
             self._viewers[key] = viewer

@@ -7,6 +7,7 @@ frantic (10 Hz)       not recording, or storage is away
 """
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,8 +145,11 @@ class Led:
                     start_s = clock.time()
                 except TimeoutError:
                     pass
+        except OSError as error:
+            _log.error("LED: %s; the camera works without it", error)
         finally:
-            self._lamp.close()
+            with contextlib.suppress(OSError):
+                self._lamp.close()
 
 
 def find_lamp(name: str | None, gpio: int | None, root: Path = LEDS) -> Lamp | None:
