@@ -63,6 +63,7 @@ class Connection(asyncio.BufferedProtocol):
         self._started_s = self._heard_s = time.monotonic()
         self._reason = DISCONNECTED
         self._ended = False
+        self._said_goodbye = False
         self.peer = "?"
 
     # From the transport
@@ -122,6 +123,7 @@ class Connection(asyncio.BufferedProtocol):
                     self._transport.pause_reading()
                 self._server.spawn(self, self._decide(event))
             case Closed():
+                self._said_goodbye = True
                 _log.info("%s: closed: %s", self.name, event.reason)
                 self._send()
                 self._close_transport()
@@ -248,8 +250,11 @@ class Connection(asyncio.BufferedProtocol):
         if self._recording is None:
             return
         if self._stream is not None:
-            for arrived in self._stream.flush(time.time_ns() // 1000):
-                self._recording.push(arrived)
+            # A connection that broke may have cut the last picture between two of its slices: it
+            # must not count as received. One that said goodbye sent it whole.
+            if self._said_goodbye:
+                for arrived in self._stream.flush(time.time_ns() // 1000):
+                    self._recording.push(arrived)
             if self._stream.lost_packets:
                 _log.warning("%s: %d packets were lost", self.name, self._stream.lost_packets)
         self._server.spawn(self, self._recording.finish(reason))

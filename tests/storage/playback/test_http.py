@@ -1,0 +1,90 @@
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from storage.helpers import ISSUER, PLACE, START_US, Store, Tokens, recorder
+from ucam.base.service import Fault
+from ucam.base.units import Listen
+from ucam.storage import tls
+from ucam.storage.access import Access, verify_with_file
+from ucam.storage.playback.handler import Handler
+from ucam.storage.playback.http import HttpApi, HttpServer
+
+VIEWER = "owner@shop.loc"
+
+
+@pytest.fixture
+def made(store: Store, tokens: Tokens, tmp_path: Path) -> Callable[[str], HttpServer]:
+    store.record(50)
+    handler = Handler(
+        store.root,
+        store.index,
+        recorder(store),
+        on_device=lambda _place: None,
+        now_us=lambda: START_US + 60_000_000,
+    )
+    access = Access(verify_with_file(tokens.keys_file, ISSUER), lambda: ("studio",))
+    cert, key = tls.ensure_certificate(tmp_path, "studio.loc")
+    return lambda listen: HttpServer(HttpApi(handler, access), Listen(listen), cert, key)
+
+
+@pytest.fixture
+async def client(
+    made: Callable[[str], HttpServer], tmp_path: Path
+) -> AsyncIterator[httpx.AsyncClient]:
+    server = made("127.0.0.1:0")
+    running = asyncio.create_task(server.run())
+    while server.port is None:
+        await asyncio.sleep(0.005)
+    context = ssl.create_default_context(cafile=tmp_path / tls.CERT_NAME)
+    context.check_hostname = False
+    async with httpx.AsyncClient(
+        base_url=f"https://127.0.0.1:{server.port}", verify=context
+    ) as found:
+        yield found
+    server.stop()
+    await running
+
+
+async def test_with_a_token_by_header_or_query(
+    client: httpx.AsyncClient, tokens: Tokens, store: Store
+) -> None:
+    token = tokens.issue(VIEWER, "user")
+    bearer = {"Authorization": f"Bearer {token}"}
+    answer = await client.get("/cameras", headers=bearer)
+    assert answer.status_code == 200
+    assert json.loads(answer.content)["cameras"][0]["jid"] == PLACE.jid
+    whole = store.files()[0].read_bytes()
+    answer = await client.get(f"/chunks/{START_US}?token={tokens.issue(VIEWER, 'player')}")
+    assert answer.content == whole
+    answer = await client.get(f"/chunks/{START_US}", headers={**bearer, "Range": "bytes=100-299"})
+    assert answer.status_code == 206
+    assert answer.content == whole[100:300]
+    assert answer.headers["content-range"] == f"bytes 100-299/{len(whole)}"
+    head = await client.head(f"/chunks/{START_US}", headers=bearer)
+    assert head.headers["content-length"] == str(len(whole))
+    assert head.content == b""
+
+
+async def test_without_one_nothing_is_told(client: httpx.AsyncClient, tokens: Tokens) -> None:
+    for path in ("/cameras", f"/chunks/{START_US}", "/nothing"):
+        answer = await client.get(path)
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+    device = {"Authorization": f"Bearer {tokens.issue(PLACE.jid)}"}
+    assert (await client.get("/cameras", headers=device)).status_code == 403
+
+
+async def test_nothing_can_be_changed(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/cameras")).status_code == 405
+    assert (await client.delete(f"/chunks/{START_US}")).status_code == 405
+
+
+async def test_an_address_that_can_not_be_had(made: Callable[[str], HttpServer]) -> None:
+    with pytest.raises(Fault, match="192.0.2.77"):
+        await made("192.0.2.77:1").run()

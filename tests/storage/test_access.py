@@ -1,0 +1,91 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from storage.helpers import ISSUER, PLACE, Tokens
+from ucam.base.service import Fault
+from ucam.storage.access import Access, Denied, verify_with_file
+
+CAMERA = PLACE.jid
+
+
+@pytest.fixture
+def access(tokens: Tokens) -> Access:
+    return Access(verify_with_file(tokens.keys_file, ISSUER), lambda: ("studio",))
+
+
+async def test_a_device_records_under_its_own_name(access: Access, tokens: Tokens) -> None:
+    place, claims = await access.publisher(CAMERA, tokens.issue(CAMERA, loc=("shop", "studio")))
+    assert place == PLACE
+    assert claims.role == "device"
+
+
+@pytest.mark.parametrize(
+    ("path", "sub", "role", "loc", "status"),
+    [
+        ("cam002@studio.loc", CAMERA, "device", ("studio",), 403),
+        (CAMERA, CAMERA, "storage", ("studio",), 403),
+        (CAMERA, CAMERA, "device", ("shop",), 403),
+        (CAMERA, CAMERA, "device", (), 403),
+        ("../../etc", CAMERA, "device", ("studio",), 403),
+        (f"{CAMERA}/x", CAMERA, "device", ("studio",), 403),
+    ],
+)
+async def test_others_do_not(
+    access: Access,
+    tokens: Tokens,
+    path: str,
+    sub: str,
+    role: str,
+    loc: tuple[str, ...],
+    status: int,
+) -> None:
+    with pytest.raises(Denied) as denied:
+        await access.publisher(path, tokens.issue(sub, role, loc))
+    assert denied.value.status == status
+
+
+async def test_expired_foreign_and_broken_tokens(
+    access: Access, tokens: Tokens, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    for token in [
+        tokens.issue(CAMERA, life_s=-1),
+        Tokens(tmp_path / "other").issue(CAMERA),
+        tokens.issue(CAMERA)[:-4] + "AAAA",
+        "",
+    ]:
+        with pytest.raises(Denied) as denied:
+            await access.publisher(CAMERA, token)
+        assert denied.value.status == 401
+        assert token == "" or token not in str(denied.value)
+
+
+async def test_people_and_players_look_at_their_locations(access: Access, tokens: Tokens) -> None:
+    for role in ("user", "player"):
+        token = tokens.issue("owner@shop.loc", role, ("shop", "studio"))
+        assert (await access.viewer(token))[0] == frozenset({"studio"})
+    for role, loc in [("device", ("studio",)), ("user", ("shop",))]:
+        with pytest.raises(Denied) as denied:
+            await access.viewer(tokens.issue("owner@shop.loc", role, loc))
+        assert denied.value.status == 403
+
+
+async def test_new_keys_are_read_and_broken_ones_are_not(
+    access: Access, tokens: Tokens, tmp_path: Path
+) -> None:
+    token = tokens.issue(CAMERA)
+    tokens.keys_file.write_text("broken")
+    os.utime(tokens.keys_file, ns=(1, 1))
+    await access.publisher(CAMERA, token)
+    successor = Tokens(tmp_path)
+    os.utime(successor.keys_file, ns=(2, 2))
+    await access.publisher(CAMERA, successor.issue(CAMERA))
+    with pytest.raises(Denied):
+        await access.publisher(CAMERA, token)
+
+
+def test_without_keys_it_does_not_start(tmp_path: Path) -> None:
+    with pytest.raises(Fault, match="keys-file"):
+        verify_with_file(tmp_path / "absent.json", ISSUER)
