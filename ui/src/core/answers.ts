@@ -15,6 +15,11 @@ export class ChannelError extends Error {
   override name = 'ChannelError';
 }
 
+/** There is no such thing: asking again changes nothing. */
+export class NotFound extends ChannelError {
+  override name = 'NotFound';
+}
+
 interface Pending {
   onPiece: ((piece: Uint8Array) => void) | undefined;
   resolve(answer: Answer): void;

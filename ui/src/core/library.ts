@@ -1,4 +1,4 @@
-import { ChannelError } from './answers.ts';
+import { ChannelError, NotFound } from './answers.ts';
 import type { Chunk, ChunkEntry, Run } from './chunks.ts';
 import { nextRun, parseChunks, seekRun } from './chunks.ts';
 import type { Media } from './media-buffer.ts';
@@ -127,6 +127,16 @@ export class Library {
     const listed = moment >= this.#from && moment < this.#to;
     const known = listed ? seekRun(this.#chunks, moment) : null;
     if (known) return place(known, moment);
+    try {
+      return await this.#search(moment, signal);
+    } catch (error) {
+      // The storage has never heard of this camera.
+      if (error instanceof NotFound) return null;
+      throw error;
+    }
+  }
+
+  async #search(moment: number, signal: AbortSignal): Promise<{ run: Run; at: number } | null> {
     await this.#list(moment, signal);
     const here = seekRun(this.#chunks, moment);
     if (here) return place(here, moment);

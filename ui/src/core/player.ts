@@ -99,7 +99,9 @@ export class Player {
   /** One picture forward or back. */
   step(frames: number): void {
     this.pause();
-    this.seek(this.moment + frames * this.#frame);
+    // From the picture's own time, into the middle of the one that is wanted.
+    const shown = this.#target ?? this.#buffer.base + this.#lastFrame;
+    this.seek(shown + (frames + 0.5) * this.#frame);
   }
 
   /** Shows this moment (UTC seconds), or the next recorded one when nothing was recorded then. */

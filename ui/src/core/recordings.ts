@@ -1,5 +1,5 @@
 import type { Answer } from './answers.ts';
-import { Answers, ChannelError } from './answers.ts';
+import { Answers, ChannelError, NotFound } from './answers.ts';
 import { Backoff } from './backoff.ts';
 import type { CallRoom } from './call.ts';
 import { Call } from './call.ts';
@@ -67,9 +67,10 @@ export class RecordingsChannel {
     }
   }
 
-  /** A JSON resource; throws ChannelError for any status but 200. */
+  /** A JSON resource; throws NotFound or another ChannelError for any status but 200. */
   async json<T>(path: string, signal?: AbortSignal): Promise<T> {
     const answer = await this.request(path, signal ? { signal } : {});
+    if (answer.status === 404) throw new NotFound(path);
     if (answer.status !== 200) throw new ChannelError(`status ${answer.status} for ${path}`);
     return JSON.parse(new TextDecoder().decode(answer.body)) as T;
   }

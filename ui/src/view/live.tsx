@@ -30,7 +30,7 @@ export function Live() {
       {app.room.welcomed && count === 0 && <NoCamera />}
       <div class={`secs ${columns(count)}`}>
         {shown.map((section) => (
-          <LiveSection key={section.name} section={section} now={now} />
+          <LiveSection key={section.name} section={section} alone={!sections[1]} now={now} />
         ))}
       </div>
     </Shell>
@@ -43,14 +43,21 @@ function columns(count: number): string {
   return count <= 4 ? 'few' : 'many';
 }
 
-function LiveSection({ section, now }: { section: Section; now: number }) {
+interface SectionProps {
+  section: Section;
+  /** The only location: the number in the header is this one's. */
+  alone: boolean;
+  now: number;
+}
+
+function LiveSection({ section, alone, now }: SectionProps) {
   if (!section.cameras.length) return null;
   const bad = section.cameras.some((camera) => cameraState(camera, now) !== 'stored');
   return (
     <section class={bad ? 'bad' : ''} aria-label={section.title}>
       <div class="loc">
         <h2>{section.title}</h2>
-        <span class="s m3">{sectionNumber(section, now)}</span>
+        {!alone && <span class="s m3">{sectionNumber(section, now)}</span>}
       </div>
       <div class="grid">
         {section.cameras.map((camera) => (

@@ -62,7 +62,7 @@ function RailLink({ page, path, title, icon, fill, here }: RailLinkProps) {
     <Link
       to={path}
       title={title}
-      class={`${page}${unread ? ' has' : ''}`}
+      class={`to-${page}${unread ? ' has' : ''}`}
       aria-current={here ? 'page' : undefined}
       aria-label={unread ? `${title}, ${app.unread} new` : title}
     >
