@@ -66,9 +66,13 @@ def access_unit(data: bytes, pts_90k: int, keyframe: bool, number: int) -> Acces
     return AccessUnit(data, pts_90k, START_US + microseconds(pts_90k), keyframe, number)
 
 
-def fragments(clip: Clip, per_fragment: int = 25) -> list[bytes]:
-    """Whole fragments of so many access units, timed as storage does it: on UTC."""
-    times = DecodeTimes(VideoTrack.h264(clip.parameter_sets).reorder_depth, frame_90k=3600)
+def fragments(clip: Clip, per_fragment: int = 25, depth: int | None = None) -> list[bytes]:
+    """Whole fragments of so many access units, timed as storage does it: on UTC. `depth`: how far
+    to believe that pictures are reordered; absent: as the track says.
+    """
+    if depth is None:
+        depth = VideoTrack.h264(clip.parameter_sets).reorder_depth
+    times = DecodeTimes(depth, frame_90k=3600)
     pts = [ticks(unit.utc_us) for unit in clip.units]
     dts = [times.push(each) for each in pts]
     dts.append(dts[-1] + 3600)
@@ -89,7 +93,9 @@ def fragments(clip: Clip, per_fragment: int = 25) -> list[bytes]:
     return made
 
 
-def whole_file(clip: Clip, *, per_fragment: int = 25, room: int = 8) -> bytes:
+def whole_file(
+    clip: Clip, *, per_fragment: int = 25, room: int = 8, depth: int | None = None
+) -> bytes:
     """A chunk as it lies on disk before it is closed: run "run-1" from number 1000."""
     init = fmp4.init_segment(VideoTrack.h264(clip.parameter_sets), fmp4.RunMark("run-1", 1000))
-    return init + fmp4.free_for_sidx(room) + b"".join(fragments(clip, per_fragment))
+    return init + fmp4.free_for_sidx(room) + b"".join(fragments(clip, per_fragment, depth))

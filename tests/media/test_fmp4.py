@@ -59,6 +59,17 @@ def test_times_in_the_file_are_utc(closed: bool, tmp_path: Path) -> None:
     assert ["K" in p["flags"] for p in packets] == [u.keyframe for u in source.units]
 
 
+@pytest.mark.interop
+def test_a_stream_that_hides_its_b_frames_is_decoded_all_the_same(tmp_path: Path) -> None:
+    source = clip(b_frames=3, options="b-pyramid=normal")
+    path = tmp_path / "chunk.mp4"
+    path.write_bytes(whole_file(source, depth=0))
+    assert frame_md5(path) == source.md5
+    pts = [int(packet["pts"]) for packet in probe(path, "-show_packets")]
+    shift = pts[0] - ticks(source.units[0].utc_us)
+    assert [each - shift for each in pts] == [ticks(unit.utc_us) for unit in source.units]
+
+
 def close(data: bytes) -> bytes:
     """The sidx over the free box, as storage closes a chunk."""
     found = scan(data)

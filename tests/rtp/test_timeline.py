@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,3 +126,13 @@ def test_between_steps_utc_rises_with_pts(start: int, steps: list[tuple[int, int
         assert moment.pts_90k == last.pts_90k + ahead
         assert moment.utc_us > last.utc_us
         last = moment
+
+
+def test_with_b_frames_a_correction_is_spread_over_all_pictures() -> None:
+    timeline = Timeline()
+    timeline.place(0, None, NOW + 200_000)
+    timeline.report(0, NOW)
+    order = [n + step for n in range(0, 80, 4) for step in (4, 2, 1, 3)]
+    utc = sorted(timeline.place(n * FRAME, None, NOW + n * FRAME_US).utc_us for n in order)
+    gaps = [later - earlier for earlier, later in pairwise(utc)]
+    assert all(37_990 <= gap <= 38_010 for gap in gaps)

@@ -1,6 +1,8 @@
 """Real publishers, at every split."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rtsp.peers import NAMES, accept_all, flat, peer
 from ucam.rtsp.messages import Interleaved
@@ -63,6 +65,25 @@ def test_every_piece_size_gives_the_same_events_and_answers(name: str, size: int
         found += flat(accept_all(split, sent.data[place : place + size]))
     assert found == expected
     assert split.data_to_send() == whole.data_to_send()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(NAMES), st.data())
+def test_garbled_publishers_are_answered_or_closed_and_nothing_raises(
+    name: str, draw: st.DataObject
+) -> None:
+    sent = peer(name)
+    data = bytearray(sent.data)
+    requests = sent.data.index(b"RECORD ") + 300
+    for _ in range(draw.draw(st.integers(1, 5))):
+        place = draw.draw(st.integers(0, requests))
+        data[place] = draw.draw(st.sampled_from(b"\r\n :;=$/?0aA\xff\0") | st.integers(0, 255))
+    server = ServerConnection(sent.entropy)
+    half = draw.draw(st.integers(0, requests))
+    events = accept_all(server, bytes(data[:half])) + accept_all(server, bytes(data[half:]))
+    server.data_to_send()
+    assert sum(isinstance(event, Closed) for event in events) <= 1
+    assert not any(isinstance(event, Closed) for event in events[:-1])
 
 
 def messages(pieces: list[bytes]) -> list[object]:

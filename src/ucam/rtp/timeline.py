@@ -18,6 +18,13 @@ class Moment(NamedTuple):
     stepped: bool
 
 
+class _Anchor(NamedTuple):
+    """From `pts_us` on, UTC is `offset_us` ahead of pts."""
+
+    pts_us: int
+    offset_us: int
+
+
 class Timeline:
     """One stream's clock. Best first: capture time in the packet (RFC 6051), a sender report, the
     arrival. Small corrections are spread (`slew` of the media time), larger ones than `step_us`
@@ -42,11 +49,13 @@ class Timeline:
         self._trust_us = trust_us
         self._window_us = window_us
         self._last_90k: int | None = None
-        self._newest_us: int | None = None
-        self._offset_us: int | None = None  # UTC − pts, as it is used
-        self._captured_us: int | None = None  # the same, as the publisher's last word has it
+        # The picture presented last so far, and the one that was it before.
+        self._newest: _Anchor | None = None
+        self._before = _Anchor(0, 0)
+        # UTC − pts by each of the sources; by arrival the least of this window and of the last.
+        self._captured_us: int | None = None
         self._reported_us: int | None = None
-        self._windows: list[int] = []  # the same by arrival: this window's least, the last one's
+        self._windows: list[int] = []
         self._window_end_us = 0
 
     def report(self, rtp_timestamp: int, utc_us: int) -> None:
@@ -59,23 +68,34 @@ class Timeline:
         """
         pts_90k = self._extend(rtp_timestamp)
         pts_us = microseconds(pts_90k)
-        newest_us = self._newest_us if self._newest_us is not None else pts_us
-        restarted = pts_us < newest_us - self._step_us
+        restarted = self._newest is not None and pts_us < self._newest.pts_us - self._step_us
         if restarted:
             # The publisher's time stamps have begun anew: what was known of them is void.
             self._captured_us = self._reported_us = None
             self._windows = []
-            newest_us = pts_us
-        self._newest_us = max(newest_us, pts_us)
         target_us = self._target(pts_us, capture_utc_us, arrival_utc_us)
-        offset_us = self._offset_us if self._offset_us is not None else target_us
-        error_us = target_us - offset_us
-        stepped = restarted or abs(error_us) > self._step_us
-        if not stepped:
-            most_us = int((self._newest_us - newest_us) * self._slew)
-            target_us = offset_us + max(-most_us, min(most_us, error_us))
-        self._offset_us = target_us
-        return Moment(pts_90k, pts_us + target_us, stepped)
+        newest = self._newest
+        if newest is None or restarted or abs(target_us - newest.offset_us) > self._step_us:
+            self._before = self._newest = _Anchor(pts_us, target_us)
+            return Moment(pts_90k, pts_us + target_us, stepped=newest is not None)
+        if pts_us > newest.pts_us:
+            most_us = int((pts_us - newest.pts_us) * self._slew)
+            slewed_us = max(-most_us, min(most_us, target_us - newest.offset_us))
+            self._before = newest
+            self._newest = _Anchor(pts_us, newest.offset_us + slewed_us)
+        return Moment(pts_90k, pts_us + self._offset_at(pts_us), stepped=False)
+
+    def _offset_at(self, pts_us: int) -> int:
+        """UTC − pts. Between the two newest pictures, where B-frames lie, it changes evenly: a
+        correction is spread over all of them.
+        """
+        assert self._newest is not None
+        ahead_us = self._newest.pts_us - self._before.pts_us
+        change_us = self._newest.offset_us - self._before.offset_us
+        place_us = max(0, pts_us - self._before.pts_us)
+        if not change_us or place_us >= ahead_us:
+            return self._newest.offset_us
+        return self._before.offset_us + change_us * place_us // ahead_us
 
     def _target(self, pts_us: int, capture_utc_us: int | None, arrival_utc_us: int) -> int:
         """UTC − pts by the best that is known."""
