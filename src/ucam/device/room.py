@@ -59,7 +59,7 @@ class RoomConnection:
         self._url = socket_url(web_url, name, capabilities, resource)
         self._tokens = tokens
         self._handlers = handlers
-        self._backoff = Backoff(first_s=0.5, longest_s=30)
+        self._backoff = Backoff(first_s=0.5, longest_s=10)
         self._outbox: asyncio.Queue[str] | None = None
         self._socket: ClientConnection | None = None
         self.jid: JID | None = None

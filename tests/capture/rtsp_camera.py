@@ -1,0 +1,40 @@
+"""An IP camera that isn't ours: gst-rtsp-server in a process of its own. Prints its port."""
+
+import sys
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+
+LAUNCH = (
+    "( videotestsrc is-live=true ! video/x-raw,width=320,height=180,framerate=15/1"
+    " ! {encoder} ! {payloader} name=pay0 pt=96"
+    "  audiotestsrc is-live=true ! alawenc ! rtppcmapay name=pay1 pt=8 )"
+)
+ENCODERS = {
+    "h264": (
+        "x264enc tune=zerolatency key-int-max=15 ! video/x-h264,profile=main",
+        "rtph264pay config-interval=0",
+    ),
+    "jpeg": ("jpegenc", "rtpjpegpay"),
+}
+
+
+def main(codec: str) -> None:
+    Gst.init(None)
+    server = GstRtspServer.RTSPServer()
+    server.set_address("127.0.0.1")
+    server.set_service("0")
+    factory = GstRtspServer.RTSPMediaFactory()
+    encoder, payloader = ENCODERS[codec]
+    factory.set_launch(LAUNCH.format(encoder=encoder, payloader=payloader))
+    factory.set_shared(True)
+    server.get_mount_points().add_factory("/live", factory)
+    server.attach(None)
+    print(server.get_bound_port(), flush=True)
+    GLib.MainLoop().run()
+
+
+main(sys.argv[1])
