@@ -305,5 +305,18 @@ def test_the_packetizer_refuses_what_it_cannot_send() -> None:
 def test_formats_are_found_by_name() -> None:
     assert depacketizer("h264", SETS, None) is not None
     assert depacketizer("VP8", (), None) is None
-    with pytest.raises(PayloadError):
-        depacketizer("H264", (b"\x67",), None)
+
+
+def test_what_an_sdp_has_wrong_is_passed_over() -> None:
+    wrong = (b"", b"\x67", b"\x06\x05\x04\x03", *SETS)
+    receiver = H264Depacketizer(parameter_sets=wrong)
+    (found,) = take(receiver, raw(KEY, 0, marker=True))
+    assert found.parameter_sets == SETS
+
+
+def test_a_unit_cut_off_by_the_streams_end_is_dropped() -> None:
+    receiver = H264Depacketizer()
+    take(receiver, raw(KEY, 0, marker=True), raw(DELTA, 1, timestamp=1))
+    receiver.flush()
+    assert receiver.pull() is None
+    assert receiver.dropped_units == 1

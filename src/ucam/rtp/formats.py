@@ -22,7 +22,7 @@ class Depacketizer(Protocol):
         """The next whole access unit, None if there is none yet."""
 
     def flush(self) -> None:
-        """The stream has ended."""
+        """The stream has ended: the unit begun comes if it can be whole."""
 
 
 Factory = Callable[[tuple[bytes, ...], int | None], Depacketizer]
@@ -38,8 +38,6 @@ FORMATS: Mapping[str, Factory] = {"H264": _h264}
 def depacketizer(
     encoding: str, parameter_sets: tuple[bytes, ...], ntp64_id: int | None
 ) -> Depacketizer | None:
-    """A depacketizer for an rtpmap's encoding name ("H264"), None if there is none. Raises
-    `PayloadError` for parameter sets that cannot be read.
-    """
+    """A depacketizer for an rtpmap's encoding name ("H264"), None if there is none."""
     factory = FORMATS.get(encoding.upper())
     return factory(parameter_sets, ntp64_id) if factory is not None else None

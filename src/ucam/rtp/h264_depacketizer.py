@@ -2,6 +2,7 @@
 
 import struct
 from collections import deque
+from contextlib import suppress
 
 from ucam.media import h264
 from ucam.media.bits import BitReader, unescape
@@ -22,10 +23,10 @@ _LEFT_OUT = frozenset((h264.SPS, h264.PPS, h264.DELIMITER, 10, 11, h264.FILLER))
 class H264Depacketizer:
     """Packets into access units: `push` each packet, `pull` until None.
 
-    `parameter_sets`: those of the SDP. `ntp64_id`: as in the SDP's extmap. After a loss, units
-    are dropped until the next keyframe, and counted; a stream may begin without one. Malformed
-    packets count as lost: `push` never raises. `max_unit`: bytes of one access unit.
-    `max_waiting`: units that nobody pulls; beyond it they count as lost.
+    `parameter_sets`: those of the SDP; broken ones are passed over. `ntp64_id`: as in the SDP's
+    extmap. After a loss, units are dropped until the next keyframe, and counted; a stream may
+    begin without one. Malformed packets count as lost: `push` never raises. `max_unit`: bytes of
+    one access unit. `max_waiting`: units that nobody pulls; beyond it they count as lost.
 
     A marker or another time stamp ends a unit (§5.1): some cameras never set the marker.
     Nothing is copied until the unit is whole; then it is joined once.
@@ -64,9 +65,11 @@ class H264Depacketizer:
         self._expected = -1
         self._needs_keyframe = False
         self._after_loss = False
+        self._marked = False
         self._begin(-1)
         for nal in parameter_sets:
-            self._take_set(nal)
+            with suppress(PayloadError):  # what an SDP has wrong may come right in the stream
+                self._take_set(nal)
 
     def push(self, packet: bytes | memoryview) -> None:
         """One RTP packet, without its interleaving head."""
@@ -97,6 +100,7 @@ class H264Depacketizer:
             self.malformed_packets += 1
             self._break()
         if second >= 0x80:
+            self._marked = True
             self._finish()
             self._begin(-1)
 
@@ -105,7 +109,11 @@ class H264Depacketizer:
         return self._ready.popleft() if self._ready else None
 
     def flush(self) -> None:
-        """The stream has ended: the unit begun is whole (the last may lack its marker)."""
+        """The stream has ended. A unit begun counts as whole where no unit ever had a marker;
+        otherwise its end was cut off, and what has come of it is dropped.
+        """
+        if self._marked:
+            self._break()
         self._finish()
         self._begin(-1)
 
@@ -203,7 +211,10 @@ class H264Depacketizer:
         """A parameter set: it replaces the one of its kind and id."""
         if nal in self._in_force:
             return
-        kind, id_start = nal[0] & 0x1F, 4 if nal[0] & 0x1F == h264.SPS else 1
+        kind = nal[0] & 0x1F if nal else 0
+        if kind not in (h264.SPS, h264.PPS):
+            raise PayloadError(f"a NAL unit of type {kind} where a parameter set should be")
+        id_start = 4 if kind == h264.SPS else 1
         try:
             number = BitReader(unescape(nal[id_start : id_start + 8])).ue()
         except BitstreamError as error:
