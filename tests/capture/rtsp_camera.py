@@ -18,7 +18,7 @@ ENCODERS = {
         "x264enc tune=zerolatency key-int-max=15 ! video/x-h264,profile=main",
         "rtph264pay config-interval=0",
     ),
-    "jpeg": ("jpegenc", "rtpjpegpay"),
+    "vp8": ("vp8enc deadline=1", "rtpvp8pay"),
 }
 
 

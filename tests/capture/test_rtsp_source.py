@@ -52,9 +52,9 @@ async def test_h264_passes_untouched_and_a_dead_camera_is_told() -> None:
 
 
 async def test_another_codec_is_told_by_its_name() -> None:
-    async with ip_camera("jpeg") as (url, _), capturing(source=url) as (camera, _queue):
+    async with ip_camera("vp8") as (url, _), capturing(source=url) as (camera, _queue):
         async with asyncio.timeout(8):
-            while "JPEG" not in (camera.fault or ""):
+            while "VP8" not in (camera.fault or ""):
                 await asyncio.sleep(0.02)
         assert camera.fault is not None
         assert "H.264 is wanted" in camera.fault

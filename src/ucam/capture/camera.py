@@ -91,7 +91,7 @@ class Camera:
             await asyncio.sleep(delay_s)
 
     async def _live_once(self) -> str:
-        source = plan(self._video, has_element, _video_devices())
+        source = plan(self._video, has_element, video_devices())
         self.source = source.name
         encodes = fragment_encodes(source.launch) if source.fragment else source.encodes
         self._choose_encoder(encodes)
@@ -191,7 +191,8 @@ def _is_well_formed(data: bytes) -> bool:
         return False
 
 
-def _video_devices() -> tuple[Path, ...]:
+def video_devices() -> tuple[Path, ...]:
+    """This machine's cameras of the Video4Linux kind."""
     # From 10 on, a Raspberry Pi has its codecs and scalers there, not cameras.
     return tuple(sorted(Path("/dev").glob("video[0-9]")))
 

@@ -1,0 +1,36 @@
+"""`ucam doctor [--config capture.toml]`."""
+
+import argparse
+import asyncio
+from pathlib import Path
+
+from ucam.capture.config import CaptureConfig
+from ucam.capture.doctor import examine
+from ucam.cli.service import load_or_explain
+
+HELP = "looks at a camera's machine: elements, camera, encoder, clock, LED, network"
+_MARKS = {True: "good", False: "BAD", None: "note"}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="capture.toml")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a line a check; 1 when one of them is bad."""
+    config = None
+    if args.config is not None:
+        config = load_or_explain(args.config, CaptureConfig)
+        if config is None:
+            return 1
+    return asyncio.run(_print(config))
+
+
+async def _print(config: CaptureConfig | None) -> int:
+    status = 0
+    async for finding in examine(config):
+        print(f"{_MARKS[finding.good]:4}  {finding.what}: {finding.text}")
+        if finding.good is False:
+            status = 1
+    return status
