@@ -198,12 +198,13 @@ class Connection(asyncio.BufferedProtocol):
         if self._stream is None or self._recording is None:
             return
         now_us = time.time_ns() // 1000
+        stream, rtp_channel = self._stream, self._rtp_channel
         for channel, packet in event.packets:
-            if channel == self._rtp_channel:
-                for arrived in self._stream.rtp(packet, now_us):
+            if channel == rtp_channel:
+                for arrived in stream.rtp(packet, now_us):
                     self._recording.push(arrived)
             elif channel == self._rtcp_channel:
-                self._stream.rtcp(packet)
+                stream.rtcp(packet)
 
     # From the recording
 

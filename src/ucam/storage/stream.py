@@ -1,6 +1,6 @@
 """A publisher's packets into numbered, timed access units. No I/O; arrival times are arguments."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ucam.media import MediaError
@@ -10,6 +10,7 @@ from ucam.rtp import RTPError
 from ucam.rtp.formats import depacketizer
 from ucam.rtp.rtcp import sender_reports
 from ucam.rtp.timeline import Timeline
+from ucam.rtp.unit import Unit
 from ucam.rtsp.sdp import Media
 
 
@@ -56,33 +57,38 @@ class Stream:
         except RTPError:
             self.bad_reports += 1
 
-    def rtp(self, packet: bytes | memoryview, arrival_utc_us: int) -> Iterator[Arrived]:
+    def rtp(self, packet: bytes | memoryview, arrival_utc_us: int) -> Iterable[Arrived]:
         """An RTP packet, and the access units that are whole with it."""
         self._depacketizer.push(packet)
-        yield from self._pull(arrival_utc_us)
+        unit = self._depacketizer.pull()
+        # Hundreds of packets a second end no access unit: they must cost nothing here.
+        return () if unit is None else self._arrive(unit, arrival_utc_us)
 
-    def flush(self, arrival_utc_us: int) -> Iterator[Arrived]:
+    def flush(self, arrival_utc_us: int) -> Iterable[Arrived]:
         """The stream has ended: the access unit begun is whole."""
         self._depacketizer.flush()
-        yield from self._pull(arrival_utc_us)
+        unit = self._depacketizer.pull()
+        return () if unit is None else self._arrive(unit, arrival_utc_us)
 
-    def _pull(self, arrival_utc_us: int) -> Iterator[Arrived]:
-        while (unit := self._depacketizer.pull()) is not None:
-            dropped, self._dropped = self._dropped, self._depacketizer.dropped_units
-            # At least one number is skipped after a loss: how many were lost nobody knows.
-            self._number += max(self._dropped - dropped, 1 if unit.after_loss else 0)
-            number, self._number = self._number, self._number + 1
-            if unit.parameter_sets:
-                self._describe(unit.parameter_sets)
-            if self._track is None:
-                self.undescribed += 1
-                continue
-            moment = self._timeline.place(unit.rtp_timestamp, unit.capture_utc_us, arrival_utc_us)
-            yield Arrived(
-                AccessUnit(unit.data, moment.pts_90k, moment.utc_us, unit.keyframe, number),
-                self._track,
-                moment.stepped,
-            )
+    def _arrive(self, first: Unit, arrival_utc_us: int) -> Iterator[Arrived]:
+        unit: Unit | None = first
+        while unit is not None:
+            yield from self._number_and_time(unit, arrival_utc_us)
+            unit = self._depacketizer.pull()
+
+    def _number_and_time(self, unit: Unit, arrival_utc_us: int) -> Iterator[Arrived]:
+        dropped, self._dropped = self._dropped, self._depacketizer.dropped_units
+        # At least one number is skipped after a loss: how many were lost nobody knows.
+        self._number += max(self._dropped - dropped, 1 if unit.after_loss else 0)
+        number, self._number = self._number, self._number + 1
+        if unit.parameter_sets:
+            self._describe(unit.parameter_sets)
+        if self._track is None:
+            self.undescribed += 1
+            return
+        moment = self._timeline.place(unit.rtp_timestamp, unit.capture_utc_us, arrival_utc_us)
+        access_unit = AccessUnit(unit.data, moment.pts_90k, moment.utc_us, unit.keyframe, number)
+        yield Arrived(access_unit, self._track, moment.stepped)
 
     def _describe(self, parameter_sets: tuple[bytes, ...]) -> None:
         try:
