@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 
@@ -89,6 +90,29 @@ async def test_two_viewers_and_no_third() -> None:
         await viewers[1].frame()
         for viewer in viewers:
             await viewer.close()
+
+
+def threads_and_files() -> tuple[int, int]:
+    status = Path("/proc/self/status").read_text()
+    threads = next(line for line in status.splitlines() if line.startswith("Threads:"))
+    return int(threads.split()[1]), len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_calls_leave_no_thread_and_no_socket_behind() -> None:
+    async with Device(VIDEO) as device:
+        before = (0, 0)
+        for number in range(5):
+            viewer = Viewer(device, f"c{number}")
+            await viewer.connect()
+            await viewer.frame()
+            device.calls.peer_gone("owner@example.com/page")
+            await viewer.close()
+            await gone(device)
+            if number == 1:  # by then the thread pool and the decoders are warm
+                before = threads_and_files()
+        threads, files = threads_and_files()
+        assert threads <= before[0] + 2
+        assert files <= before[1] + 2
 
 
 async def gone_to(device: Device, count: int) -> None:

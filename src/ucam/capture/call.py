@@ -65,6 +65,7 @@ class Call:
             f"application/x-rtp,media=video,encoding-name=H264,clock-rate=90000,"
             f"payload={PAYLOAD_TYPE}"
         )
+        self._listening: list[tuple[Any, int]] = []
         self._pipeline: Any = Gst.parse_launch(
             "appsrc name=source is-live=true format=time"
             f" ! rtph264pay aggregate-mode=zero-latency config-interval=-1 pt={PAYLOAD_TYPE}"
@@ -77,8 +78,8 @@ class Call:
         self._source = self._pipeline.get_by_name("source")
         self._peer = self._pipeline.get_by_name("peer")
         self._prepare_peer(ice, caps)
-        pad = self._source.get_static_pad("src")
-        pad.add_probe(Gst.PadProbeType.EVENT_UPSTREAM, self._on_upstream_event)
+        self._pad = self._source.get_static_pad("src")
+        self._probe = self._pad.add_probe(Gst.PadProbeType.EVENT_UPSTREAM, self._on_upstream_event)
         self._bus = self._pipeline.get_bus()
         self._loop.add_reader(self._bus.get_pollfd().fd, self._read_bus)
 
@@ -98,11 +99,14 @@ class Call:
             f"profile-level-id=(string){profile_level_id(self._track)}"
         )
         transceiver.set_property("codec-preferences", Gst.Caps.from_string(preferences))
-        peer.connect("on-negotiation-needed", self._on_negotiation_needed)
-        peer.connect("on-ice-candidate", self._on_ice_candidate)
-        peer.connect("notify::connection-state", self._on_connection_state)
+        self._listen(peer, "on-negotiation-needed", self._on_negotiation_needed)
+        self._listen(peer, "on-ice-candidate", self._on_ice_candidate)
+        self._listen(peer, "notify::connection-state", self._on_connection_state)
         # The viewer's receiver reports are the sign that he is still there.
-        peer.get_by_name("rtpbin").connect("on-ssrc-active", self._on_report)
+        self._listen(peer.get_by_name("rtpbin"), "on-ssrc-active", self._on_report)
+
+    def _listen(self, element: Any, signal: str, callback: Callable[..., None]) -> None:
+        self._listening.append((element, element.connect(signal, callback)))
 
     async def start(self) -> None:
         """Set it going: the offer follows."""
@@ -115,9 +119,18 @@ class Call:
         self._over = True
         self._loop.remove_reader(self._bus.get_pollfd().fd)
         await asyncio.to_thread(self._pipeline.set_state, Gst.State.NULL)
+        # GObject's closures hold us and we hold their objects: Python's collector can't see
+        # through that, and webrtcbin's threads and sockets would stay.
+        self._pad.remove_probe(self._probe)
+        for element, handler in self._listening:
+            element.disconnect(handler)
+        self._listening.clear()
+        self._pipeline = self._source = self._peer = self._pad = self._bus = None
 
     def answer(self, sdp: str) -> None:
         """The viewer's answer; what is none ends the call."""
+        if self._over:
+            return
         try:
             text = checked_answer(sdp, self._track)
         except AnswerError as error:
@@ -137,14 +150,17 @@ class Call:
         self._peer.emit("set-remote-description", answer, promise)
 
     def candidate(self, text: str, line: int | None) -> None:
-        """A candidate of the viewer; what is none ends the call."""
+        """A candidate of the viewer; what is none is passed over, too many end the call."""
         self._candidates += 1
+        if self._over:
+            return
+        if self._candidates > MAX_CANDIDATES:
+            self._end("too many ICE candidates")
+            return
         try:
-            if self._candidates > MAX_CANDIDATES:
-                raise AnswerError("too many ICE candidates")
             candidate = checked_candidate(text)
-        except AnswerError as error:
-            self._end(str(error))
+        except AnswerError:
+            _log.info("an ICE candidate that isn't one is passed over")
             return
         if candidate is not None and line in (0, None):
             self._peer.emit("add-ice-candidate", 0, candidate)
@@ -186,14 +202,15 @@ class Call:
         peer.emit("create-offer", None, promise)
 
     def _on_offer(self, promise: Any, _data: Any) -> None:
-        if promise.wait() != Gst.PromiseResult.REPLIED:
+        peer = self._peer
+        if promise.wait() != Gst.PromiseResult.REPLIED or peer is None:
             return
         reply = promise.get_reply()
         offer = reply.get_value("offer") if reply is not None else None
         if offer is None:
             self._enter(self._end, "no offer could be made")
             return
-        self._peer.emit("set-local-description", offer, None)
+        peer.emit("set-local-description", offer, None)
         self._enter(self._handlers.offer, offer.sdp.as_text())
 
     def _on_answer_set(self, promise: Any, _data: Any) -> None:

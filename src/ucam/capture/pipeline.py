@@ -98,9 +98,10 @@ class Pipeline:
         self._format: Format | None = None
         self._pipeline.use_clock(Gst.SystemClock.obtain())
         self._sink = self._pipeline.get_by_name("out")
-        self._sink.connect("new-sample", self._wake)
+        self._listening = [(self._sink, self._sink.connect("new-sample", self._wake))]
         if (rtsp := self._pipeline.get_by_name("rtsp")) is not None:
-            rtsp.connect("select-stream", self._select_stream)
+            selecting = rtsp.connect("select-stream", self._select_stream)
+            self._listening.append((rtsp, selecting))
         self._bus = self._pipeline.get_bus()
         self._loop.add_reader(self._bus.get_pollfd().fd, self._read_bus)
 
@@ -123,9 +124,17 @@ class Pipeline:
         self._on_end = None
         self._loop.remove_reader(self._bus.get_pollfd().fd)
         await asyncio.to_thread(self._pipeline.set_state, Gst.State.NULL)
+        # GObject's closures hold us and we hold their objects: Python's collector can't see
+        # through that, and what the elements hold would stay.
+        for element, handler in self._listening:
+            element.disconnect(handler)
+        self._listening.clear()
+        self._pipeline = self._sink = self._bus = None
 
     def force_keyframe(self) -> None:
         """Ask the encoder, wherever it is upstream, for a keyframe now."""
+        if self._on_end is None:
+            return
         event = GstVideo.video_event_new_upstream_force_key_unit(Gst.CLOCK_TIME_NONE, True, 0)
         self._sink.get_static_pad("sink").push_event(event)
 

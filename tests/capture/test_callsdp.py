@@ -1,0 +1,123 @@
+from dataclasses import replace
+
+import pytest
+
+from capture.samples import TRACK
+from ucam.capture.callsdp import (
+    AnswerError,
+    IceSetup,
+    checked_answer,
+    checked_candidate,
+    ice_setup,
+    profile_level_id,
+    readiness,
+)
+from ucam.protocol.messages import IceServer
+
+ANSWER = "\r\n".join(
+    (
+        "v=0",
+        "o=- 4004328102 4004328102 IN IP4 0.0.0.0",
+        "s=-",
+        "t=0 0",
+        "a=group:BUNDLE video0",
+        "m=video 9 UDP/TLS/RTP/SAVPF 96 97",
+        "c=IN IP4 0.0.0.0",
+        "a=recvonly",
+        "a=mid:video0",
+        "a=rtcp-mux",
+        "a=rtpmap:96 H264/90000",
+        "a=fmtp:96 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42E01F",
+        "a=rtpmap:97 rtx/90000",
+        "a=fmtp:97 apt=96",
+        "a=ice-ufrag:bQUm",
+        "a=ice-pwd:mGjEle5x0UC97f8GmNDerd",
+        "a=fingerprint:sha-256 18:ED:64",
+        "a=setup:active",
+        "",
+    )
+)
+
+
+def test_an_answer_keeps_all_but_the_level() -> None:
+    got = checked_answer(ANSWER, TRACK)
+    assert got == ANSWER.replace("42E01F", "42c01f")
+    assert checked_answer(ANSWER.replace("\r\n", "\n"), TRACK) == got
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("v=0", "v=1"),
+        ("m=video 9", "m=video 0"),
+        ("m=video", "m=application"),
+        ("SAVPF 96 97", "SAVPF 98"),
+        ("SAVPF 96 97", ""),
+        ("a=recvonly", "a=inactive"),
+        ("a=recvonly", "a=sendonly"),
+        ("a=ice-ufrag:bQUm\r\n", ""),
+        ("a=setup:active\r\n", ""),
+        ("a=fingerprint:sha-256 18:ED:64\r\n", ""),
+        ("a=mid:video0", "a=mid:video0\x00"),
+        ("a=mid:video0", "mid:video0"),
+        ("a=setup:active\r\n", "a=setup:active\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\n"),
+    ],
+)
+def test_what_is_no_answer_to_our_offer_is_refused(old: str, new: str) -> None:
+    assert old in ANSWER
+    with pytest.raises(AnswerError):
+        checked_answer(ANSWER.replace(old, new), TRACK)
+
+
+@pytest.mark.parametrize(
+    "candidate",
+    [
+        "candidate:842163049 1 udp 1677729535 203.0.113.7 50000 typ srflx raddr 0.0.0.0 rport 0"
+        " generation 0 ufrag bQUm network-cost 999",
+        "candidate:0 1 UDP 2122252543 3b1f0a3e-5f5c-4d0e-9f0a-1c2d3e4f5a6b.local 50000 typ host",
+        "candidate:1 1 TCP 1518280447 fd00::2 9 typ host tcptype active",
+        "a=candidate:f957a2332b17 1 udp 2130706431 192.0.2.2 54221 typ relay raddr ::1 rport 5",
+    ],
+)
+def test_candidates_of_browsers(candidate: str) -> None:
+    assert checked_candidate(candidate) == candidate.removeprefix("a=")
+
+
+@pytest.mark.parametrize(
+    "candidate",
+    ["x", "candidate:", "candidate:1 1 udp 1 1.2.3.4 5 typ x", "candidate:" + "1" * 600],
+)
+def test_what_is_no_candidate(candidate: str) -> None:
+    with pytest.raises(AnswerError):
+        checked_candidate(candidate)
+
+
+def test_the_empty_candidate_ends_them() -> None:
+    assert checked_candidate("") is None
+
+
+def test_ice_servers_as_webrtcbin_wants_them() -> None:
+    servers = (
+        IceServer(urls=("stun:stun.example.com", "stun:second.example.com:3478")),
+        IceServer(
+            urls=("turn:turn.example.com:3479?transport=tcp", "turns:[fd00::2]"),
+            username="1795325400:cam001@studio.loc",
+            credential="a/b+c=",
+        ),
+        IceServer(urls=("turn:no.credentials.example.com", "http://nonsense", "stun:a b")),
+    )
+    user = "1795325400%3Acam001%40studio.loc:a%2Fb%2Bc%3D"
+    assert ice_setup(servers) == IceSetup(
+        "stun://stun.example.com:3478",
+        (
+            f"turn://{user}@turn.example.com:3479?transport=tcp",
+            f"turns://{user}@[fd00::2]:5349?transport=udp",
+        ),
+    )
+
+
+def test_readiness_describes_the_track() -> None:
+    text = readiness(replace(TRACK, width=1280, height=720))
+    assert "profile-level-id=42c01f" in text
+    assert "[x=1280,y=720]" in text
+    assert profile_level_id(TRACK) == "42c01f"
