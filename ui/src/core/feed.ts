@@ -205,7 +205,8 @@ export class Feed {
     // A hidden tab may stop decoding; that says nothing about the camera.
     if (document.visibilityState === 'hidden' || this.state !== 'live') return;
     this.#still += 1;
-    if (this.#still >= STILL_LOOKS) this.#restart();
+    // Gone from the room and no picture: no need to wait for more proof.
+    if (this.#still >= STILL_LOOKS || this.#peer === null) this.#restart();
   }
 
   #keep(video: HTMLVideoElement): void {

@@ -5,7 +5,7 @@ const BEHIND_BYTES = 16_000_000;
 /** One media source spans this much; a moment outside needs a new one. */
 const SOURCE_SECONDS = 2 * 86_400;
 /** Times closer than this are the same: the rounding of container and browser. */
-const EDGE = 0.02;
+export const EDGE = 0.05;
 
 /** What is put into the element: fragments of one chunk behind their init segment. */
 export interface Media {
@@ -100,16 +100,15 @@ export class MediaBuffer {
   }
 
   /** Steps over a gap when the picture stands in one and later pictures are there. */
-  overGap(): boolean {
+  overGap(): void {
     const { buffered, currentTime } = this.#video;
-    if (!this.#buffer || holds(buffered, currentTime)) return true;
+    if (!this.#buffer || holds(buffered, currentTime)) return;
     for (let i = 0; i < buffered.length; i += 1) {
       if (buffered.start(i) > currentTime) {
         this.#video.currentTime = buffered.start(i) + 0.001;
-        return true;
+        return;
       }
     }
-    return false;
   }
 
   /** What waits to be shown: its bytes, and its seconds without the gaps. */
@@ -224,7 +223,7 @@ export function evictBefore(kept: Kept[], now: number, keep: number): number | n
 
 function holds(ranges: TimeRanges, x: number): boolean {
   for (let i = 0; i < ranges.length; i += 1) {
-    if (x >= ranges.start(i) - EDGE / 20 && x < ranges.end(i) - EDGE) return true;
+    if (x >= ranges.start(i) - EDGE / 50 && x < ranges.end(i) - EDGE) return true;
   }
   return false;
 }

@@ -1,6 +1,6 @@
 import { ChannelError } from './answers.ts';
 import { Library } from './library.ts';
-import { MediaBuffer } from './media-buffer.ts';
+import { EDGE, MediaBuffer } from './media-buffer.ts';
 import type { RecordingsChannel } from './recordings.ts';
 import { StorageAway } from './recordings.ts';
 
@@ -30,7 +30,11 @@ const LOOK_MS = 250;
 /** Nothing new for this long at the end of the recordings: they have ended for now. */
 const ENDED_MS = 15_000;
 /** Closer to now than this there is nothing to hurry to. */
-const NOW_SECONDS = 8;
+const NOW_SECONDS = 10;
+/** After running dry, playing goes on with this much in hand: one pause instead of many. */
+const RESUME_SECONDS = 1.5;
+/** … or with whatever is there, when no more comes. */
+const RESUME_MS = 3_000;
 
 /**
  * Plays one camera's recordings from a recordings channel by Media Source Extensions: any moment,
@@ -54,6 +58,8 @@ export class Player {
   #frame = 1 / 30;
   #lastFrame = 0;
   #grewAt = 0;
+  /** Paused by the player itself, because the picture ran dry. */
+  #dry = false;
 
   constructor(
     video: HTMLVideoElement,
@@ -82,12 +88,14 @@ export class Player {
 
   play(): void {
     this.#wantPlay = true;
+    this.#dry = false;
     // Refused without a source, or overtaken by a seek: the state tells what came of it.
     if (this.#buffer.ready) void this.#video.play().catch(() => undefined);
   }
 
   pause(): void {
     this.#wantPlay = false;
+    this.#dry = false;
     this.#video.pause();
     this.#set('paused');
   }
@@ -207,13 +215,27 @@ export class Player {
   #look(): void {
     if (!this.#buffer.ready || this.#target !== null) return;
     this.#buffer.tidy();
-    if (this.#buffer.overGap()) return;
-    const { playbackRate } = this.#video;
-    if (playbackRate > 1 && this.#clock.now() - this.moment < NOW_SECONDS) {
-      this.setRate(1);
-      this.#events.rate(1);
+    this.#buffer.overGap();
+    if (!this.#wantPlay) return;
+    const { seconds } = this.#buffer.ahead();
+    const still = Date.now() - this.#grewAt;
+    if (this.#dry && (seconds >= RESUME_SECONDS || (seconds > EDGE && still > RESUME_MS))) {
+      this.play();
+    } else if (seconds <= EDGE) {
+      this.#ranDry(still);
     }
-    if (this.#wantPlay && Date.now() - this.#grewAt > ENDED_MS) this.#set('ended');
+    if (this.#video.playbackRate <= 1 || seconds > RESUME_SECONDS) return;
+    if (this.#clock.now() - this.moment > NOW_SECONDS) return;
+    this.setRate(1);
+    this.#events.rate(1);
+  }
+
+  #ranDry(stillMs: number): void {
+    if (!this.#dry) {
+      this.#dry = true;
+      this.#video.pause();
+    }
+    this.#set(stillMs > ENDED_MS ? 'ended' : 'loading');
   }
 
   #listen(): void {
@@ -222,13 +244,15 @@ export class Player {
       video.addEventListener(type, listener, { signal: this.#listening.signal });
     on('playing', () => this.#set('playing'));
     on('waiting', () => {
-      this.#set('loading');
+      if (this.#wantPlay) this.#set('loading');
       this.#look();
     });
     on('seeked', () => {
       this.#events.moment(this.#buffer.moment);
       if (!this.#wantPlay) this.#set('paused');
-      else if (video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA) this.#set('playing');
+      else if (!this.#dry && video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA) {
+        this.#set('playing');
+      }
     });
     if ('requestVideoFrameCallback' in video) this.#frames();
     else on('timeupdate', () => this.#events.moment(this.#buffer.moment));

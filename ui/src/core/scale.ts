@@ -67,7 +67,7 @@ export function marks(window: Window, step: number, zone: string | null): number
 /** How many steps lie between labels so that they do not touch. */
 export function labelStep(zoom: Zoom, width: number): number {
   const steps = [1, 2, 3, 6, 12];
-  const fits = (n: number) => (width * zoom.label * n) / zoom.seconds >= 52;
+  const fits = (n: number) => (width * zoom.label * n) / zoom.seconds >= 56;
   return zoom.label * (steps.find(fits) ?? 12);
 }
 

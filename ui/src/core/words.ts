@@ -27,7 +27,9 @@ export function summary(cameras: Camera[], now: number): Summary {
     const number = total === 1 ? 'Checking 1 camera' : `Checking ${total} cameras`;
     return { ...plain, tone: 'checking', number };
   }
-  const tone = states.includes('nothing') ? 'lost' : 'care';
+  // A camera that has never been here keeps nothing on its device either.
+  const absent = troubled.some((camera) => !camera.peer && camera.lastSeen === null);
+  const tone = states.includes('nothing') || absent ? 'lost' : 'care';
   const number = `${recording} of ${total} recording`;
   return { total, recording, tone, number, why: reason(troubled, now) };
 }

@@ -3,6 +3,7 @@ import { ZOOMS } from '../core/scale.ts';
 import { app, Icon } from './base.tsx';
 import type { Desk } from './camera.tsx';
 import { clockWords } from './camera.tsx';
+import { Rec } from './footage.tsx';
 
 export const SPEEDS: readonly number[] = [0.5, 1, 2, 4, 8, 16];
 
@@ -101,7 +102,7 @@ export function Controls({ camera, desk, now }: Props) {
           ))}
         </div>
       </div>
-      <Landscape desk={desk} playing={playing} moment={moment} />
+      <Landscape camera={camera} desk={desk} now={now} playing={playing} moment={moment} />
     </>
   );
 }
@@ -196,10 +197,21 @@ function Legend() {
   );
 }
 
+interface LandscapeProps extends Props {
+  playing: boolean;
+  moment: number;
+}
+
 /** A phone held sideways: whole picture, controls in the side bands within reach of the thumbs. */
-function Landscape({ desk, playing, moment }: { desk: Desk; playing: boolean; moment: number }) {
+function Landscape({ camera, desk, now, playing, moment }: LandscapeProps) {
+  const { route } = app.feed(camera.jid);
   return (
     <div class="bands">
+      <span class="plate">
+        <b class="b">{camera.name}</b>
+        <Rec camera={camera} now={now} />
+        {desk.live && route && <span class="s m2">{route}</span>}
+      </span>
       <a class="band tl-l" href="/" onClick={(event) => (event.preventDefault(), history.back())}>
         <Icon name="back" />
         Back

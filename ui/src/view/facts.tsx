@@ -66,8 +66,8 @@ export function spoolWords(camera: Camera): string {
 export function clockWords(camera: Camera): string {
   const offset = camera.peer ? camera.status?.['clock-offset'] : null;
   if (typeof offset !== 'number') return '';
-  if (Math.abs(offset) < 60) return `${Math.abs(offset).toFixed(1)} s off`;
-  return `${span(Math.abs(offset))} off`;
+  if (Math.abs(offset) < 60) return `${Math.abs(offset).toFixed(1)} s`;
+  return `off by ${span(Math.abs(offset))}`;
 }
 
 function text(value: unknown): string {

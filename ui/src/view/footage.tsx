@@ -45,6 +45,14 @@ export function Rec({ camera, now }: { camera: Camera; now: number }) {
         </span>
       );
     case 'offline':
+      if (camera.lastSeen === null) {
+        return (
+          <span class="rec lost">
+            <Mark kind="none" />
+            Nothing stored
+          </span>
+        );
+      }
       return (
         <span class="rec care">
           <Mark kind="dev" />

@@ -89,7 +89,7 @@ function Row({ camera, now }: { camera: Camera; now: number }) {
       <td class="hide-m tape-cell">
         <Tape camera={camera} now={now} tall />
       </td>
-      <td class="hide-m">{camera.peer ? (feed.route ?? 'here') : 'Offline'}</td>
+      <td class="hide-m">{camera.peer ? (feed.route ?? 'Connected') : 'Offline'}</td>
       <td>
         <span class="row">
           <StateMark state={state} />

@@ -111,12 +111,12 @@ function Mail({ address, send, back }: SendProps & { back: () => void }) {
   };
   return (
     <Gate title="Check your mail">
+      <p class="b ell" title={address}>
+        {address}
+      </p>
       <p role="status">
         If this address may sign in here, a link is on its way. It works once, and for some minutes
         only.
-      </p>
-      <p class="b ell" title={address}>
-        {address}
       </p>
       <button class="btn" disabled={left > 0} onClick={() => void again()}>
         {left > 0 ? `Send again in ${left} s` : 'Send again'}

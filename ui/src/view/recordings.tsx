@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { CameraRecordings } from '../core/library.ts';
 import type { Camera, Section } from '../core/room.ts';
-import { dateWords, formatTime, size } from '../core/time.ts';
+import { dateWords, formatTime, size, span } from '../core/time.ts';
 import { moment } from '../core/words.ts';
 import { app, cameraPath, Link, useNow, usePath, useStore } from './base.tsx';
 import { Tape } from './footage.tsx';
@@ -77,7 +77,7 @@ function Kept({ section, now }: { section: Section; now: number }) {
                 <th>Camera</th>
                 <th class="hide-m">Last 24 h</th>
                 <th>Kept since</th>
-                <th>Days kept</th>
+                <th>Kept for</th>
                 <th class="hide-m">Newest</th>
                 <th class="hide-m">Size</th>
               </tr>
@@ -106,8 +106,7 @@ function sectionWords(section: Section, answer: Answer): string {
 }
 
 function days(count: number): string {
-  if (count < 2) return `${Math.max(0, count).toFixed(1)} days`;
-  return `${Math.floor(count)} days`;
+  return span(count * 86_400);
 }
 
 function rows(section: Section, kept: CameraRecordings[]): [Camera, CameraRecordings | null][] {

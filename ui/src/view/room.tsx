@@ -20,7 +20,8 @@ export function RoomPage() {
       app.reading = false;
     };
   }, []);
-  const people = new Set(app.room.people().map((peer) => bare(peer.jid)));
+  // The roster names the others; whoever reads this is here too.
+  const people = new Set([app.room.jid, ...app.room.people().map((peer) => peer.jid)].map(bare));
   const cameras = app.room.sections().flatMap((section) => section.cameras);
   return (
     <Shell

@@ -65,7 +65,7 @@ function StorageRow({ jid }: { jid: string }) {
   const of = used && typeof maxspace === 'number' ? ` of ${size(maxspace)}` : '';
   return (
     <div class="ro">
-      <span>{app.room.nameOf(jid)} (storage)</span>
+      <span>Storage</span>
       <b class="b">{peer ? `connected${used}${of}` : 'not connected'}</b>
       <code>{jid}</code>
     </div>
