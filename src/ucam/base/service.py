@@ -114,4 +114,4 @@ def notify(message: str) -> None:
         try:
             sock.sendto(message.encode(), address)
         except OSError as error:
-            _log.warning("systemd can't be told %r: %s", message.split("\n")[0], error)
+            _log.debug("systemd can't be told %r: %s", message.split("\n")[0], error)
