@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState, sync_playwright
 
 from support.site import Site
 
@@ -65,10 +65,30 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def signed_in(chromium: Browser, site: Site) -> StorageState:
+    """What a browser keeps of a login: made once, for an address gets three mails in 15 minutes."""
+    with chromium.new_context() as context:
+        log_in(context.new_page(), site)
+        return context.storage_state()
+
+
 @pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
+def stranger(chromium: Browser) -> Iterator[Page]:
     """A fresh browser profile at desktop width; script errors fail the test."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+    yield from opened(chromium, None)
+
+
+@pytest.fixture
+def page(chromium: Browser, signed_in: StorageState) -> Iterator[Page]:
+    """The same, of somebody who is signed in."""
+    yield from opened(chromium, signed_in)
+
+
+def opened(chromium: Browser, state: StorageState | None) -> Iterator[Page]:
+    context = chromium.new_context(
+        viewport={"width": 1440, "height": 900}, color_scheme="dark", storage_state=state
+    )
     context.add_init_script(SPY)
     page = context.new_page()
     errors: list[str] = []

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.conftest import RESULTS, log_in
+from browser.conftest import RESULTS
 from support.site import PERSON, Site, wait_until
 
 pytestmark = pytest.mark.browser
@@ -16,11 +16,13 @@ def live_tiles(page: Page) -> int:
     return page.locator("[data-jid][data-state=live]").count()
 
 
-def test_login_by_the_mails_link(page: Page, site: Site) -> None:
+def test_login_by_the_mails_link(stranger: Page, site: Site) -> None:
+    page = stranger
     page.goto(site.url)
     page.get_by_role("textbox").fill(PERSON)
     page.get_by_role("button").first.click()
-    expect(page.get_by_text("If this address may sign in here")).to_be_visible()
+    expect(page.get_by_text("may sign in here, a link is on its way")).to_be_visible()
+    page.screenshot(path=RESULTS / "login-1440.png")
     link = site.login_link()
     page.goto(link)
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
@@ -30,19 +32,18 @@ def test_login_by_the_mails_link(page: Page, site: Site) -> None:
     page.wait_for_url(f"{site.url}/")
     expect(page.locator("[data-jid]")).to_have_count(3)
     # The link is used up now: whoever finds it gets nowhere.
-    other = page.context.browser
-    assert other is not None
-    with other.new_context() as context:
-        stranger = context.new_page()
-        stranger.goto(link)
-        stranger.get_by_role("button", name="Sign in").click()
-        expect(stranger.get_by_text("expired")).to_be_visible()
+    browser = page.context.browser
+    assert browser is not None
+    with browser.new_context() as context:
+        finder = context.new_page()
+        finder.goto(link)
+        finder.get_by_role("button", name="Sign in").click()
+        expect(finder.get_by_text("expired")).to_be_visible()
 
 
 def test_three_live_videos(page: Page, site: Site) -> None:
-    log_in(page, site)
     began = time.monotonic()
-    page.reload()
+    page.goto(site.url)
     wait_until("three live tiles", lambda: live_tiles(page) == 3, 20)
     print(f"all three live {time.monotonic() - began:.2f} s after the page was opened")
     before = page.evaluate("framesDecoded()")
@@ -99,7 +100,7 @@ def test_nobody_watching_nothing_streams(page: Page, site: Site) -> None:
     for pid in pids.values():
         # The room and the storage: nobody else is connected, nothing else is sent.
         assert peers(pid) <= {str(site.web_port), str(site.rtsps_port)}
-    log_in(page, site)
+    page.goto(site.url)
     wait_until("three live tiles", lambda: live_tiles(page) == 3, 20)
     assert all(udp_sockets(pid) > 0 for pid in pids.values())
     page.goto("about:blank")
@@ -107,7 +108,7 @@ def test_nobody_watching_nothing_streams(page: Page, site: Site) -> None:
 
 
 def test_a_camera_that_is_gone_shows_as_offline_and_comes_back(page: Page, site: Site) -> None:
-    log_in(page, site)
+    page.goto(site.url)
     wait_until("three live tiles", lambda: live_tiles(page) == 3, 20)
     site.cameras["till"].kill()
     tile = page.locator('[data-jid="till@shop.loc"]')

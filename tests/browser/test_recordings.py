@@ -12,7 +12,7 @@ from threading import Thread
 import pytest
 from playwright.sync_api import Page
 
-from browser.conftest import RESULTS, log_in
+from browser.conftest import RESULTS
 from support.site import Site, wait_until
 
 pytestmark = pytest.mark.browser
@@ -52,7 +52,6 @@ def test_a_moment_a_minute_ago(page: Page, site: Site, tmp_path: Path) -> None:
         lambda: len(site.chunks("yard")) >= 4,  # 20 s chunks
         120,
     )
-    log_in(page, site)
     wanted = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=60)
     moment = wanted.strftime("%Y-%m-%dT%H:%M:%SZ")
     page.goto(f"{site.url}/camera/yard@shop.loc?t={moment}")
@@ -79,7 +78,6 @@ def test_a_moment_a_minute_ago(page: Page, site: Site, tmp_path: Path) -> None:
 
 def test_seeking_back_and_playing_across_a_chunks_end(page: Page, site: Site) -> None:
     wait_until("three chunks", lambda: len(site.chunks("till")) >= 3, 120)
-    log_in(page, site)
     name = site.chunks("till")[1].name  # 20261122T053000.123456Z_20.033.mp4
     start = datetime.strptime(name.partition("_")[0], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
     moment = (start - timedelta(seconds=3)).isoformat().replace("+00:00", "Z")

@@ -177,7 +177,10 @@ async def _print_link(state: State) -> None:
             if link := find_link(mail.read_bytes()):
                 say(f"\n  {link}\n")
                 return
-    raise Fault(f"no mail with a link came to {state.outbox}; see {state.log('web')}")
+    raise Fault(
+        f"no mail came to {state.outbox} (an address gets three in 15 minutes); "
+        f"{state.log('web')} may say more"
+    )
 
 
 def find_link(mail: bytes) -> str | None:
