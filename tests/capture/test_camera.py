@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ucam.base.units import Duration, Rate
+from ucam.capture import camera as camera_module
 from ucam.capture.camera import Camera, Captured
 from ucam.capture.config import Video
 from ucam.media.h264 import is_keyframe
@@ -141,3 +142,34 @@ async def test_a_fault_is_told_and_tried_again(
         assert camera.fault is not None
         assert not camera.frames_advance
         assert re.search(told, camera.fault), camera.fault
+
+
+async def test_a_source_that_stalls_is_built_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(camera_module, "STALL_S", 0.4)
+    monkeypatch.setattr(camera_module, "CLOCK_INTERVAL_S", 0.1)
+    source = "gst:videotestsrc is-live=true ! video/x-raw,framerate=15/1 ! valve drop=true"
+    async with capturing(source=source) as (camera, _):
+        async with asyncio.timeout(5):
+            while "no picture" not in (camera.fault or ""):
+                await asyncio.sleep(0.02)
+
+
+async def test_a_step_of_the_system_clock_begins_a_run_and_moves_nothing_in_the_old(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(camera_module, "CLOCK_INTERVAL_S", 0.05)
+    async with capturing(source="test", keyframe_interval=Duration(10)) as (_, queue):
+        before = await take(queue, 15)
+        real = time.time_ns
+        monkeypatch.setattr(time, "time_ns", lambda: real() - 3600 * 10**9)
+        run = before[0].run
+        async with asyncio.timeout(5):
+            while (item := await queue.get()).run is run:
+                before.append(item)
+        spacing_us = [b.unit.utc_us - a.unit.utc_us for a, b in pairwise(before)]
+        assert min(spacing_us) > 60_000
+        assert max(spacing_us) < 73_000
+        assert item.unit.keyframe
+        assert item.unit.number == 0
+        step_s = (item.unit.utc_us - before[-1].unit.utc_us) / 1e6
+        assert -3600 < step_s < -3598
