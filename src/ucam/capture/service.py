@@ -114,7 +114,10 @@ class Capture:
         now_s = time.monotonic()
         if now_s - self._loss_told_s > 10:
             self._loss_told_s = now_s
-            _log.error("[spool] memory is full: the oldest pictures are dropped")
+            _log.error(
+                "[spool] memory is full: the oldest pictures are dropped"
+                " (this version keeps nothing on disk)"
+            )
 
     def _announced(self, fields: dict[str, object]) -> None:
         if self._storage.announce(fields):
@@ -153,6 +156,8 @@ async def serve(config: CaptureConfig, stop: Stop) -> None:
     # Synthetic sources draw the time of day: in UTC, as everything that is kept.
     os.environ["TZ"] = "UTC"
     time.tzset()
+    if config.audio.source != "none":
+        _log.warning("[audio] source: this version records no sound")
     capture = Capture(config)
     stop.on_reload(lambda: _reload(capture, stop))
     async with asyncio.TaskGroup() as tasks:
