@@ -122,6 +122,18 @@ def test_a_hole_in_time_ends_the_chunk() -> None:
     assert fragments(actions)[1].samples[-1].duration_90k == FRAME_90K
 
 
+def test_a_hole_is_one_also_when_nothing_was_waiting() -> None:
+    cutter = Cutter(None, None)
+    actions = cutter.begin(track(), "run1", None)
+    for unit in units(25):
+        actions += cutter.push(unit, None)
+    actions += cutter.flush()
+    for unit in units(50, start_us=START_US + 11_000_000, first=25):
+        actions += cutter.push(unit, None)
+    actions += cutter.end(None)
+    assert [action.first_number for action in opens(actions)] == [0, 25]
+
+
 def test_a_clock_that_goes_back_ends_the_chunk() -> None:
     back = [
         unit if unit.number < 50 else replace(unit, utc_us=unit.utc_us - 30_000_000)

@@ -93,6 +93,7 @@ class Cutter:
     _pending_bytes: int = 0
     _open: bool = False
     _chunk_dts_90k: int = 0
+    _last_dts_90k: int = 0
     _chunk_size: int = 0
     _gop_size: int = 0
     _last_gop_size: int = 0
@@ -120,7 +121,7 @@ class Cutter:
         if self._last_number is not None and unit.number != self._last_number + 1:
             actions += self._lost()
         dts = self._decode_time(unit, actions)
-        if self._pending and dts - self._pending[-1][1] > HOLE_90K:
+        if self._open and dts - self._last_dts_90k > HOLE_90K:
             actions += self.end("the camera sent nothing")
             dts = self._decode_time(unit, actions)
         if self._pending and self._fragment_ends(unit, dts):
@@ -204,6 +205,7 @@ class Cutter:
         size = len(unit.data) + SAMPLE_HEAD_BYTES
         self._gop_size += size
         self._chunk_size += size
+        self._last_dts_90k = dts
         self._pending.append((unit, dts))
         self._pending_bytes += len(unit.data)
         self._last_number = unit.number

@@ -124,7 +124,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._server.spawn(self, self._decide(event))
             case Closed():
                 self._said_goodbye = True
-                _log.info("%s: closed: %s", self.name, event.reason)
+                _log.info("%s: closed: %s", self.name, ascii(event.reason))
                 self._send()
                 self._close_transport()
 
@@ -140,7 +140,7 @@ class Connection(asyncio.BufferedProtocol):
             else:
                 await self._asked(event)
         except Denied as denied:
-            _log.warning("%s: refused for %s: %s", self.name, event.path[:80], denied)
+            _log.warning("%s: refused for %r: %s", self.name, event.path[:80], denied)
             self._rtsp.refuse(event, denied.status, str(denied))
         self._deciding = False
         if self._transport is not None and not self._transport.is_closing():
@@ -185,14 +185,14 @@ class Connection(asyncio.BufferedProtocol):
         track = next(track for track in event.tracks if track.supported)
         for other in event.tracks:
             if other is not track:
-                _log.info("%s: its %s is not recorded", self.name, other.media.encoding)
+                _log.info("%s: its %r is not recorded", self.name, other.media.encoding)
         try:
             sets = track.media.parameter_sets()
         except SDPError:
             sets = ()  # they come in the stream, too, or nothing can be kept
         self._stream = Stream(track.media, sets, self._run.first_number)
         self._rtp_channel, self._rtcp_channel = track.rtp_channel, track.rtcp_channel
-        _log.info("%s: recording %s (%s)", self.name, track.media.encoding, event.user_agent[:80])
+        _log.info("%s: recording %s (%r)", self.name, track.media.encoding, event.user_agent[:80])
 
     def _media(self, event: Media) -> None:
         if self._stream is None or self._recording is None:

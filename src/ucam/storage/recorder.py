@@ -250,6 +250,10 @@ class Recorder:
             del self._recordings[recording.place]
             self._away[recording.place] = reason
 
+    def set_chunk_size(self, chunk_us: int | None, chunk_bytes: int | None) -> None:
+        """Of chunks that begin with the next connection of a camera."""
+        self._chunk_us, self._chunk_bytes = chunk_us, chunk_bytes
+
     def trouble(self) -> str | None:
         """What went wrong within the last half minute, in plain words."""
         if self._trouble is None or self._clock() - self._trouble[0] > TROUBLE_S:

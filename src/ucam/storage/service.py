@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ucam.base import service
+from ucam.base.config import load
 from ucam.base.service import Fault, Stop
 from ucam.device.keys import RemoteKeys
 from ucam.device.token import TokenFileError, TokenStore
@@ -97,6 +98,7 @@ async def _serve(
             http = HttpServer(HttpApi(handler, access), config.http.listen, cert, key)
             tasks.create_task(http.run())
         lasting.append(tasks.create_task(_tick(ingest, kept.recorder)))
+        stop.on_reload(lambda: _reload(config, stop.config_path, kept, tokens, tasks))
         _log.info("listening on rtsps://%s:%d (%s)", config.rtsps.listen.host, port, fingerprint)
         service.ready(f"port {port}")
         try:
@@ -125,6 +127,40 @@ async def _tick(ingest: IngestServer, recorder: Recorder) -> None:
             await recorder.check()
             service.watchdog()
             fed_s = time.monotonic()
+
+
+def _reload(
+    config: StorageConfig,
+    path: Path | None,
+    kept: _Disk,
+    tokens: TokenStore | None,
+    tasks: asyncio.TaskGroup,
+) -> None:
+    """Take over `maxspace`, `reserve` and `chunk-size`, and read the token anew.
+
+    Raises what says why nothing was changed.
+    """
+    if path is None:
+        return
+    new = load(path, StorageConfig)
+    if tokens is not None:
+        tokens.reload()
+    same = (new.device, new.web, new.rtsps, new.http, new.storage.path)
+    if same != (config.device, config.web, config.rtsps, config.http, config.storage.path):
+        _log.warning("of %s only maxspace, reserve and chunk-size change without a restart", path)
+    kept.recorder.set_chunk_size(*_chunk_size(new))
+    maxspace = new.storage.maxspace
+    kept.space.set_limits(None if maxspace is None else int(maxspace), int(new.storage.reserve))
+    tasks.create_task(_trim(kept.space))
+
+
+async def _trim(space: Space) -> None:
+    try:
+        await asyncio.to_thread(space.trim)
+    except NoSpace as error:
+        _log.error("the new maxspace can't be kept: %s", error)
+        return
+    _log.info("reloaded: %.1f MB kept", space.total / 1e6)
 
 
 # What stands before the service
@@ -210,11 +246,19 @@ def _room(
     return room
 
 
+def _make_durable(folder: Path) -> None:
+    """Make a folder and what is missing above it, each name synced."""
+    above = folder
+    while not above.exists():
+        above = above.parent
+    Disk().make_folders(above, folder.relative_to(above))
+
+
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Hold the storage's folder; raises `Fault` when another process does, or it can't be made."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make_durable(folder.absolute())
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise Fault(f"[storage] path = {str(folder)!r}: {error.strerror}") from None
@@ -241,15 +285,8 @@ def _open(config: StorageConfig) -> _Disk:
         for sentence in found.told:
             _log.warning("%s", sentence)
         space = _space(config, index, disk, found)
-        size = config.storage.chunk_size
-        recorder = Recorder(
-            root,
-            index,
-            space,
-            disk,
-            chunk_us=None if size.duration is None else round(size.duration * 1e6),
-            chunk_bytes=None if size.size is None else int(size.size),
-        )
+        chunk_us, chunk_bytes = _chunk_size(config)
+        recorder = Recorder(root, index, space, disk, chunk_us=chunk_us, chunk_bytes=chunk_bytes)
         return _Disk(index, space, recorder)
     except IndexFault as fault:
         index.close()
@@ -260,6 +297,15 @@ def _open(config: StorageConfig) -> _Disk:
     except BaseException:
         index.close()
         raise
+
+
+def _chunk_size(config: StorageConfig) -> tuple[int | None, int | None]:
+    """Microseconds or bytes."""
+    size = config.storage.chunk_size
+    return (
+        None if size.duration is None else round(size.duration * 1e6),
+        None if size.size is None else int(size.size),
+    )
 
 
 def _space(config: StorageConfig, index: Index, disk: Disk, found: Recovered) -> Space:

@@ -90,6 +90,11 @@ class Space:
             self._folders += count
             self._refresh()
 
+    def set_limits(self, maxspace: int | None, reserve: int) -> None:
+        """Other limits from now on; `trim` brings down what is too much."""
+        with self._lock:
+            self._ledger.maxspace, self._ledger.reserve = maxspace, reserve
+
     def trim(self) -> None:
         """Delete what is too much already (`maxspace` became smaller); raises `NoSpace`."""
         with self._lock:

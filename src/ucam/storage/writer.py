@@ -5,6 +5,7 @@ told as durable was synced before, and so was the name under which it will be fo
 """
 
 import logging
+import sqlite3
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -141,6 +142,7 @@ class ChunkWriter:
         relative = part_path(self._place, chunk)
         path = self._root / relative
         try:
+            self._tell_gap(chunk, wanted.broken or gap_reason)
             self._space.grow(chunk, len(head) + len(self._reserved_index))
             self._space.folders_made(self._disk.make_folders(self._root, relative.parent))
             self._descriptor = self._disk.create(path)
@@ -155,10 +157,9 @@ class ChunkWriter:
         except NoSpace:
             self._space.dropped(chunk)
             raise
-        except OSError as error:
+        except (OSError, sqlite3.Error) as error:
             self._space.dropped(chunk)
-            raise WriteFault(f"{path}: {error.strerror or error}") from error
-        self._tell_gap(chunk, wanted.broken or gap_reason)
+            raise WriteFault(f"{path}: {error}") from error
         self._sequence = 0
         self._first_number = wanted.first_number
         self._entries = []
@@ -191,7 +192,7 @@ class ChunkWriter:
             self._disk.sync(self._descriptor)
         except OSError as error:
             self._take_back(offset)
-            raise WriteFault(f"{live.path}: {error.strerror or error}") from error
+            raise WriteFault(f"{live.path}: {error}") from error
         self._space.written(live.id, self._size)
         self._account(live, part, offset, size)
 
@@ -249,8 +250,9 @@ class ChunkWriter:
                 self._discard(live)
             else:
                 self._finish(live, self._last)
-        except OSError as error:
-            raise WriteFault(f"{live.path}: {error.strerror or error}") from error
+        except (OSError, sqlite3.Error) as error:
+            # Whatever step it was: its room stays reserved, and the next start goes on from there.
+            raise WriteFault(f"{live.path}: {error}") from error
         finally:
             self._closed(live)
 

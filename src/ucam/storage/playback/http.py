@@ -128,6 +128,10 @@ class HttpServer:
         except SystemExit:
             # uvicorn's way to say that the address can't be had; it has logged why.
             raise Fault(f"[http] listen = {str(self._listen)!r} can't be had") from None
+        finally:
+            # Told to end while it was starting, uvicorn leaves its sockets open.
+            for server in getattr(self._server, "servers", ()):
+                server.close()
 
     def stop(self) -> None:
         """End `run`."""
