@@ -67,6 +67,8 @@ class Verifier:
             decoded = jwt.decode(token, self._key_for, registry=self._registry)
             claims = msgspec.convert(decoded.claims, Claims)
             claims.jid  # noqa: B018 - raises when sub is no bare JID
+        except TokenError:
+            raise
         except (JoseError, JIDError, msgspec.ValidationError, ValueError) as error:
             raise TokenError(f"token is not valid ({type(error).__name__})") from None
         if claims.iss != self._issuer:

@@ -99,6 +99,7 @@ class Call:
             f"profile-level-id=(string){profile_level_id(self._track)}"
         )
         transceiver.set_property("codec-preferences", Gst.Caps.from_string(preferences))
+        self._listen(peer, "deep-element-added", self._on_element_added)
         self._listen(peer, "on-negotiation-needed", self._on_negotiation_needed)
         self._listen(peer, "on-ice-candidate", self._on_ice_candidate)
         self._listen(peer, "notify::connection-state", self._on_connection_state)
@@ -196,6 +197,14 @@ class Call:
         self._source.push_buffer(buffer)
 
     # What follows, to _read_bus, runs on GStreamer's threads.
+
+    def _on_element_added(self, _bin: Any, _inner: Any, element: Any) -> None:
+        # libnice would ask the router by UPnP to open a port for each call, loudly in the whole
+        # network. Nobody asked for holes in the firewall. This comes before candidates are
+        # gathered, and the agent can't be had in another way (see above).
+        factory = element.get_factory()
+        if factory is not None and factory.get_name() in ("nicesink", "nicesrc"):
+            element.get_property("agent").set_property("upnp", False)
 
     def _on_negotiation_needed(self, peer: Any) -> None:
         promise = Gst.Promise.new_with_change_func(self._on_offer, None)
