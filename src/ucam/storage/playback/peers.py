@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from aioice import ice
 from aiortc import (
     InvalidStateError,
     RTCConfiguration,
@@ -29,6 +30,9 @@ from ucam.storage.playback.channel import LOW_BYTES, Channel
 from ucam.storage.playback.handler import Handler
 
 _log = logging.getLogger(__name__)
+# Consent expires 30 s after a viewer's last word (RFC 7675 §5.1); aioice's 6 failures are up to
+# 39 s of spread intervals and waiting, 4 are up to 26 s.
+ice.CONSENT_FAILURES = 4
 LABEL = "recordings"
 MOST_PEERS = 32  # above it a viewer is told that all places are taken
 MOST_PEERS_OF_ONE = 4
@@ -92,11 +96,12 @@ class Peers:
         if message.sdp is not None and not peer.answered:
             peer.answered = True
             self._run(self._accept(peer, message.sdp), peer)
-        if message.ice is not None and message.ice.candidate:
+        candidate = message.ice
+        if candidate is not None and candidate.candidate:
             if peer.connection.remoteDescription is not None:
-                self._run(self._add(peer, message.ice), peer)
+                self._run(self._add(peer, candidate), peer)
             elif len(peer.candidates) < MOST_WAITING_CANDIDATES:
-                peer.candidates.append(message.ice)
+                peer.candidates.append(candidate)
 
     def end(self, message: EndMedia) -> None:
         """A viewer ends its call."""
@@ -141,7 +146,7 @@ class Peers:
         if state == "connected" and peer.deadline is not None:
             peer.deadline.cancel()
         elif state in ("failed", "closed", "disconnected"):
-            # aiortc reports so within 30 s of a viewer's silence (consent, RFC 7675).
+            # Also when a viewer has fallen silent.
             self._drop(peer, "the connection was lost")
 
     def _give_up(self, peer: Peer) -> None:
@@ -174,13 +179,13 @@ class Peers:
         for candidate in waiting:
             await self._add(peer, candidate)
 
-    async def _add(self, peer: Peer, ice: IceCandidate) -> None:
-        text = ice.candidate.removeprefix("candidate:")
+    async def _add(self, peer: Peer, found: IceCandidate) -> None:
+        text = found.candidate.removeprefix("candidate:")
         if ".local" in text:
             return  # it costs a second to find out; the viewer's own checks reveal its address
         candidate = candidate_from_sdp(text)
-        candidate.sdpMid = ice.sdp_mid
-        candidate.sdpMLineIndex = ice.sdp_m_line_index
+        candidate.sdpMid = found.sdp_mid
+        candidate.sdpMLineIndex = found.sdp_m_line_index
         await peer.connection.addIceCandidate(candidate)
 
     def _drop(self, peer: Peer, reason: str | None) -> None:
