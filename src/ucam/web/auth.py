@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, delete, get, post
 from litestar.connection import Request
+from litestar.enums import RequestEncodingType
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import Body
 
 from ucam.base.times import format_utc
 from ucam.base.tokens import Claims, TokenError, Verifier
@@ -115,7 +117,8 @@ def routes(authority: Authority, logins: Logins, keys: KeyStore) -> list[HTTPRou
 
     @post("/auth", status_code=200, summary="Log in, or renew a token", tags=["login"])
     async def authenticate(
-        request: Request[Any, Any, Any], data: AuthRequest | None = None
+        request: Request[Any, Any, Any],
+        data: Annotated[AuthRequest | None, Body(media_type=RequestEncodingType.JSON)] = None,
     ) -> Response[LinkSent | TokenAnswer]:
         """`{"email"}` asks for a link by mail: always 202. `{"token"}`, the token of such a link,
         answers a JWT. With no body, the JWT in `Authorization: Bearer` is exchanged for its

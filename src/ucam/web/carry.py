@@ -93,11 +93,7 @@ def _status(members: Members, sender: Member, message: Status) -> list[Effect]:
     _require(sender.party.is_device, "only a device has a status")
     sender.status = message.fields
     stamped = msgspec.structs.replace(message, from_=str(sender.who.jid))
-    # Cameras hear their storage, which says where it listens, but not each other: nothing that
-    # another camera tells is of use to one, and decoding it costs a small machine.
-    to_all = sender.party.role == "storage"
-    hearers = (m for m in members.who_see(sender) if to_all or m.party.role != "device")
-    return send(hearers, stamped)
+    return send((m for m in members.who_see(sender) if sender.tells(m)), stamped)
 
 
 def _target(members: Members, sender: Member, to: str) -> Member:

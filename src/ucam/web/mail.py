@@ -5,6 +5,7 @@ outbox folder (the demo's way), where the link is logged, too.
 """
 
 import asyncio
+import contextlib
 import html
 import logging
 import secrets
@@ -78,12 +79,10 @@ def sender_address(text: str, site_host: str) -> Address:
     writes from this site's host. Raises `ConfigError`."""
     name, address = parseaddr(text) if "@" in text else (text, f"ucam@{site_host}")
     local, _, domain = address.rpartition("@")
-    try:
-        return Address(name, local, domain)
-    except (MessageError, ValueError, IndexError):
-        raise ConfigError(
-            f'smtp.from: {text!r} is not usable; write "ucam <cams@example.com>"'
-        ) from None
+    with contextlib.suppress(MessageError, ValueError, IndexError):
+        if text.isprintable() and local and domain:
+            return Address(name, local, domain)
+    raise ConfigError(f'smtp.from: {text!r} is not usable; write "ucam <cams@example.com>"')
 
 
 def login_mail(
@@ -211,7 +210,7 @@ class Mailer:
     async def _deliver(self, mail: EmailMessage) -> None:
         for left in reversed(range(TRIES)):
             try:
-                await self._way.send(mail)
+                await self._send(mail)
             except aiosmtplib.SMTPResponseException as error:
                 why, final = f"{error.code} {error.message}", error.code >= 500
             except (aiosmtplib.SMTPException, OSError) as error:
@@ -225,3 +224,15 @@ class Mailer:
             delay_s = self._backoff.next_delay_s()
             _log.warning("mail to %s not sent: %s; next try in %.0f s", mail["To"], why, delay_s)
             await asyncio.sleep(delay_s)
+
+    async def _send(self, mail: EmailMessage) -> None:
+        # In a task of its own: aiosmtplib waits by asyncio.wait_for, which before Python 3.12
+        # may swallow a cancellation, and then the service would never end.
+        sending = asyncio.ensure_future(self._way.send(mail))
+        try:
+            await asyncio.wait({sending})
+        except asyncio.CancelledError:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            raise
+        sending.result()

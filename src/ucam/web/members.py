@@ -70,8 +70,16 @@ class Member:
     offer: OfferMedia | None = None
     status: dict[str, Any] | None = field(default=None)
 
-    def as_peer(self, location: str | None) -> Peer:
-        """This member as one sees it who shares `location` with it."""
+    def tells(self, other: "Member") -> bool:
+        """Whether `other` hears this device's Status.
+
+        Cameras hear their storage, which says where it listens, but not each other: nothing that
+        another camera tells is of use to one, and decoding it costs a small machine.
+        """
+        return self.party.role == "storage" or other.party.role != "device"
+
+    def as_peer(self, location: str, to: "Member") -> Peer:
+        """This member as `to` sees it, who shares `location` with it."""
         who = self.who
         return Peer(
             jid=str(who.jid),
@@ -80,7 +88,7 @@ class Member:
             location=location,
             capabilities=who.capabilities,
             ready=self.offer is not None,
-            status=self.status,
+            status=self.status if self.tells(to) else None,
         )
 
 

@@ -82,8 +82,6 @@ def _load(path: Path) -> File:
         cache = "no-store"
     else:
         cache = _FOREVER if _HASHED.search(path.name) else _AN_HOUR
-    if media_type.startswith("text/"):
-        media_type += "; charset=utf-8"
     return File(media_type, cache, body, compressed)
 
 
@@ -96,15 +94,13 @@ def routes(page: Page) -> list[HTTPRouteHandler]:
             return Response(_MISSING.encode(), status_code=503, media_type="text/plain")
         return _answer(request, page.file("index.html"))
 
-    @route("/assets/{name:path}", http_method=["GET", "HEAD"], include_in_schema=False)
-    async def asset(request: Request[Any, Any, Any], name: str) -> Response[bytes]:
-        return _answer(request, page.file("assets/" + name.removeprefix("/")))
+    names = ["/assets/{name:path}", "/{name:str}"]
 
-    @route("/{name:str}", http_method=["GET", "HEAD"], include_in_schema=False)
-    async def other(request: Request[Any, Any, Any], name: str) -> Response[bytes]:
-        return _answer(request, page.file(name))
+    @route(names, http_method=["GET", "HEAD"], include_in_schema=False)
+    async def file(request: Request[Any, Any, Any]) -> Response[bytes]:
+        return _answer(request, page.file(request.scope["path"].removeprefix("/")))
 
-    return [view, asset, other]
+    return [view, file]
 
 
 def _answer(request: Request[Any, Any, Any], file: File | None) -> Response[bytes]:

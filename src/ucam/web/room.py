@@ -5,6 +5,7 @@ order: `Send` and `Close`. Times are seconds since 1970.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import combinations
 
 import msgspec
 
@@ -20,6 +21,7 @@ from ucam.protocol.messages import (
     IceServer,
     LocationInfo,
     ProtocolError,
+    Status,
     Welcome,
     decode,
 )
@@ -41,6 +43,8 @@ from ucam.web.members import (
 
 MESSAGES_PER_S = 30.0
 MESSAGE_BURST = 120.0
+# Smaller than other messages: the last one of every device stands in each Welcome.
+MAX_STATUS_CHARACTERS = 8 * 1024
 # Half of what TURN credentials live: a peer that stays gets new ones in a new Welcome.
 WELCOME_AGAIN_S = 12 * 3600.0
 
@@ -104,23 +108,24 @@ class Room:
                 effects += self.disconnect(member.connection, now_s)
                 effects.append(Close(member.connection, CLOSE_NO_ACCESS, "access was withdrawn"))
         old, self._members.access = self._members.access, access
-        anew: set[ConnectionId] = set()
-        for member in self._members:
-            party = member.party
-            if _places(old, party) != _places(access, party):
-                anew.add(member.connection)
-            if old.locations_of(party) == access.locations_of(party):
+        anew: set[ConnectionId] = {
+            m.connection for m in self._members if _places(old, m.party) != _places(access, m.party)
+        }
+        moved = {
+            m.connection
+            for m in self._members
+            if old.locations_of(m.party) != access.locations_of(m.party)
+        }
+        for one, other in combinations(self._members, 2):
+            if one.connection not in moved and other.connection not in moved:
                 continue
-            for other in self._members:
-                before = old.shared(party, other.party)
-                after = access.shared(party, other.party)
-                if other is member or before == after:
-                    continue
-                if before and not after:
-                    effects += send([member], _presence(other, Disconnect, before[0]))
-                    effects += send([other], _presence(member, Disconnect, before[0]))
-                else:
-                    anew |= {member.connection, other.connection}
+            before = old.shared(one.party, other.party)
+            after = access.shared(one.party, other.party)
+            if before and not after:
+                effects += send([one], _presence(other, Disconnect, before[0]))
+                effects += send([other], _presence(one, Disconnect, before[0]))
+            elif before != after:
+                anew |= {one.connection, other.connection}
         for member in self._members:
             if member.connection in anew:
                 effects += self._welcome(member, now_s)
@@ -158,6 +163,9 @@ class Room:
             message = decode(text)
         except ProtocolError as error:
             return _error(member, "bad-message", str(error), error.about)
+        if isinstance(message, Status) and len(text) > MAX_STATUS_CHARACTERS:
+            text = f"at most {MAX_STATUS_CHARACTERS} characters a Status"
+            return _error(member, "too-large", text, "Status")
         return self.receive(connection, message, now_s)
 
     def receive(self, connection: ConnectionId, message: AnyMessage, now_s: float) -> list[Effect]:
@@ -189,7 +197,7 @@ class Room:
         others = sorted(self._members.who_see(member), key=lambda other: str(other.who.jid))
         welcome = Welcome(
             jid=str(member.who.jid),
-            roster=tuple(m.as_peer(self._members.shared(member, m)[0]) for m in others),
+            roster=tuple(m.as_peer(self._members.shared(member, m)[0], member) for m in others),
             ice_servers=self._ice(member.party.jid, now_s),
             server_time=_time(now_s),
             locations=tuple(self._places_now(member.party, now_s)),

@@ -38,8 +38,10 @@ class Server(uvicorn.Server):
 
 def make_server(app: ASGIApp) -> Server:
     """A server for `app`; `serve(sockets=[…])` runs it."""
+    log = logging.getLogger("uvicorn.error")
     # uvicorn logs the address of every WebSocket, query and token included, at INFO.
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    log.setLevel(logging.WARNING)
+    log.addFilter(_not_about_refusals)
     return Server(
         uvicorn.Config(
             app,
@@ -58,6 +60,11 @@ def make_server(app: ASGIApp) -> Server:
             timeout_graceful_shutdown=GRACE_S,
         )
     )
+
+
+def _not_about_refusals(record: logging.LogRecord) -> bool:
+    """uvicorn takes a handshake that was refused by an HTTP status for one that was forgotten."""
+    return "without completing handshake" not in record.msg
 
 
 def listen(address: Listen) -> socket.socket:

@@ -114,7 +114,7 @@ class Sockets:
 
     async def _enter(self, header: str, query: dict[str, list[str]]) -> Claims:
         scheme, _, token = header.partition(" ")
-        if scheme.lower() != "bearer":
+        if scheme.lower() != "bearer" or not token.strip():
             token = query.get("auth", [""])[0]
         assert self.authority is not None
         return await self.authority.enter(token.strip())
