@@ -6,9 +6,11 @@ import { Call, route } from './call.ts';
 const UNSEEN_MS = 10_000;
 /** A call that shows no picture by then starts over. */
 const CONNECT_MS = 8_000;
-const STATS_MS = 2_000;
-/** Looks at the statistics without a new picture before the call starts over: 6 s. */
-const STILL_LOOKS = 3;
+const STATS_MS = 1_000;
+/** Looks at the statistics without a new picture before the picture is no longer called live. */
+const STILL_LOOKS = 4;
+/** Every so many looks the picture is copied, so that there is a last one when it stops. */
+const KEEP_LOOKS = 2;
 /** The last picture is kept at most this wide: enough for a tile, small in memory. */
 const KEPT_WIDTH = 960;
 
@@ -40,6 +42,7 @@ export class Feed {
   #unseen: ReturnType<typeof setTimeout> | undefined;
   #decoded = 0;
   #still = 0;
+  #looked = 0;
 
   constructor(jid: string, room: CallRoom, changed: () => void) {
     this.jid = jid;
@@ -192,7 +195,8 @@ export class Feed {
     }
     this.#judge(framesDecoded(stats));
     const [video] = this.#videos;
-    if (video && this.state === 'live') this.#keep(video);
+    this.#looked += 1;
+    if (video && this.state === 'live' && this.#looked % KEEP_LOOKS === 0) this.#keep(video);
   }
 
   /** A connection that is up but brings no new picture is as good as down. */

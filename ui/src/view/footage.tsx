@@ -23,6 +23,8 @@ export function Rec({ camera, now }: { camera: Camera; now: number }) {
         </span>
       );
     case 'late':
+      // Without the room nobody tells how far storage has come since.
+      if (!app.room.connected) return <span class="xs m3">not known now</span>;
       return (
         <span class="rec care" title="Storage falls behind">
           <Mark kind="stored" />
