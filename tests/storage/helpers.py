@@ -17,9 +17,10 @@ from ucam.media.clock import microseconds
 from ucam.media.track import VideoTrack
 from ucam.storage.cutter import Action, AddFragment, CloseChunk, Cutter, OpenChunk
 from ucam.storage.disk import Disk
-from ucam.storage.index import Durable, Index
+from ucam.storage.index import Index
 from ucam.storage.layout import Place
 from ucam.storage.recorder import Recorder
+from ucam.storage.records import Durable
 from ucam.storage.recovery import recover
 from ucam.storage.rotation import Ledger
 from ucam.storage.space import Space

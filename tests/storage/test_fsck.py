@@ -8,9 +8,10 @@ from ucam.base import config
 from ucam.media.scan import scan
 from ucam.storage.config import StorageConfig
 from ucam.storage.cutter import Cutter
+from ucam.storage.database import Database
 from ucam.storage.fsck import look
-from ucam.storage.index import Database, Gap
 from ucam.storage.layout import INDEX
+from ucam.storage.records import Gap
 
 
 def configured(root: Path, maxspace: str = "20MB") -> StorageConfig:

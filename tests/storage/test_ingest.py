@@ -10,7 +10,7 @@ import pytest
 from media.clips import frame_md5
 from storage.helpers import Tokens
 from storage.process import CAMERA, StorageProcess, push
-from ucam.storage.index import Database
+from ucam.storage.database import Database
 from ucam.storage.layout import INDEX, Place
 
 pytestmark = pytest.mark.interop

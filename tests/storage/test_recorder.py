@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from storage.helpers import PLACE, START_US, Store, arrived, opened, recorder, units
+from ucam.storage.database import Database
 from ucam.storage.disk import Disk
-from ucam.storage.index import Chunk, Database, Durable, Gap
+from ucam.storage.records import Chunk, Durable, Gap
 
 
 def rows(store: Store) -> list[Chunk]:

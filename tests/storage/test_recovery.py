@@ -8,8 +8,9 @@ from media.clips import frame_md5
 from storage.helpers import PLACE, START_US, cut, opened, units
 from ucam.media.scan import scan
 from ucam.storage.cutter import CloseChunk, Cutter
-from ucam.storage.index import Database, Durable, Gap
+from ucam.storage.database import Database
 from ucam.storage.layout import INDEX
+from ucam.storage.records import Durable, Gap
 from ucam.storage.recovery import LOST_FILE, set_aside_if_damaged
 
 

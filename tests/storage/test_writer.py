@@ -9,9 +9,10 @@ from media.clips import frame_md5
 from storage.helpers import PLACE, START_US, Store, cut, opened, units
 from ucam.media.scan import scan
 from ucam.storage.cutter import AddFragment, Cutter, OpenChunk
+from ucam.storage.database import Database
 from ucam.storage.disk import Disk
-from ucam.storage.index import Chunk, Database, Durable, Gap
 from ucam.storage.layout import Place
+from ucam.storage.records import Chunk, Durable, Gap
 from ucam.storage.rotation import NoSpace
 from ucam.storage.writer import WriteFault
 

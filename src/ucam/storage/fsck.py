@@ -16,8 +16,9 @@ import av
 from ucam.media import MediaError
 from ucam.media.clock import microseconds
 from ucam.storage.config import StorageConfig
-from ucam.storage.index import Chunk, Database, Gap, IndexFault
+from ucam.storage.database import Database, IndexFault
 from ucam.storage.layout import INDEX, Found, chunk_path, walk
+from ucam.storage.records import Chunk, Gap
 from ucam.storage.scanning import scan_file
 from ucam.storage.writer import GAP_TOLERANCE_US
 

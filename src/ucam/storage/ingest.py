@@ -29,9 +29,9 @@ from ucam.rtsp.server import (
     Recording as RecordingStarted,
 )
 from ucam.storage.access import Access, Denied
-from ucam.storage.index import Durable
 from ucam.storage.layout import Place
 from ucam.storage.recorder import STOPPED, Recorder, Recording
+from ucam.storage.records import Durable
 from ucam.storage.stream import Stream
 
 _log = logging.getLogger(__name__)

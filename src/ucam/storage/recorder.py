@@ -15,9 +15,11 @@ from pathlib import Path
 from ucam.media.access_unit import AccessUnit
 from ucam.media.track import Track
 from ucam.storage.cutter import Action, AddFragment, CloseChunk, Cutter, OpenChunk
+from ucam.storage.database import Database
 from ucam.storage.disk import Disk
-from ucam.storage.index import Database, Durable, Index
+from ucam.storage.index import Index
 from ucam.storage.layout import Place
+from ucam.storage.records import Durable
 from ucam.storage.rotation import NoSpace
 from ucam.storage.space import Space
 from ucam.storage.stream import Arrived

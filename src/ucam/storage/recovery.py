@@ -14,9 +14,10 @@ from ucam.media import MediaError
 from ucam.media.clock import microseconds
 from ucam.media.fmp4 import IndexEntry, sidx
 from ucam.media.scan import ChunkScan
+from ucam.storage.database import Database, IndexFault
 from ucam.storage.disk import Disk
-from ucam.storage.index import Chunk, Database, Durable, Gap, IndexFault
 from ucam.storage.layout import INDEX, Found, Walk, chunk_path, walk
+from ucam.storage.records import Chunk, Durable, Gap
 from ucam.storage.rotation import blocks
 from ucam.storage.scanning import scan_file
 from ucam.storage.writer import GAP_TOLERANCE_US, Activity

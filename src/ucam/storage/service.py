@@ -20,8 +20,9 @@ from ucam.device.token import TokenFileError, TokenStore
 from ucam.storage import tls
 from ucam.storage.access import Access, verify_with_file
 from ucam.storage.config import StorageConfig
+from ucam.storage.database import Database, IndexFault
 from ucam.storage.disk import Disk
-from ucam.storage.index import Database, Index, IndexFault
+from ucam.storage.index import Index
 from ucam.storage.ingest import IngestServer
 from ucam.storage.playback.handler import Handler
 from ucam.storage.playback.http import HttpApi, HttpServer

@@ -8,9 +8,11 @@ import logging
 import threading
 from pathlib import Path
 
+from ucam.storage.database import Database
 from ucam.storage.disk import Disk
-from ucam.storage.index import Chunk, Database, Index
+from ucam.storage.index import Index
 from ucam.storage.layout import chunk_path
+from ucam.storage.records import Chunk
 from ucam.storage.rotation import BLOCK, Ledger, NoSpace, choose
 
 _log = logging.getLogger(__name__)

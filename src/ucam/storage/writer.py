@@ -16,9 +16,11 @@ from ucam.media.clock import microseconds
 from ucam.media.fmp4 import IndexEntry, RunMark, fragment, free_for_sidx, init_segment, sidx
 from ucam.media.track import Track
 from ucam.storage.cutter import AddFragment, OpenChunk
+from ucam.storage.database import Database
 from ucam.storage.disk import Disk
-from ucam.storage.index import Chunk, Database, Durable, Gap, Index
+from ucam.storage.index import Index
 from ucam.storage.layout import Place, chunk_path, part_path
+from ucam.storage.records import Chunk, Durable, Gap
 from ucam.storage.rotation import NoSpace
 from ucam.storage.space import Space
 

@@ -8,10 +8,10 @@ import pytest
 from media.clips import frame_md5
 from storage.helpers import PLACE, START_US, Store, arrived, recorder, units
 from ucam.base.times import format_utc, parse_utc
-from ucam.storage.index import Durable
 from ucam.storage.layout import Place
 from ucam.storage.playback.handler import Answer, FileSlice, Handler, Request
 from ucam.storage.recorder import Recorder
+from ucam.storage.records import Durable
 
 HERE = frozenset({"studio"})
 MINUTE_US = 60_000_000

@@ -18,7 +18,8 @@ import msgspec
 
 from ucam.base.times import format_utc, parse_utc
 from ucam.media import MediaError
-from ucam.storage.index import Chunk, Database, Gap, Index
+from ucam.storage.database import Database
+from ucam.storage.index import Index
 from ucam.storage.layout import Place, chunk_path
 from ucam.storage.playback.tables import Table, TableCache, read_table
 from ucam.storage.playback.views import (
@@ -31,6 +32,7 @@ from ucam.storage.playback.views import (
     touches,
 )
 from ucam.storage.recorder import Recorder
+from ucam.storage.records import Chunk, Gap
 from ucam.storage.writer import GAP_TOLERANCE_US, LiveChunk
 
 DAY_US = 86_400_000_000

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ucam.base.times import format_utc
-from ucam.storage.index import Camera, Chunk
 from ucam.storage.playback.activity import Sample, curve
 from ucam.storage.playback.tables import Table
+from ucam.storage.records import Camera, Chunk
 from ucam.storage.writer import GAP_TOLERANCE_US, LiveChunk, Piece
 
 

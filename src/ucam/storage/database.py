@@ -1,0 +1,355 @@
+"""The index of what is kept: SQLite, one connection.
+
+    WAL, synchronous=FULL: a committed row survives a power cut (NORMAL lost all of them).
+    The WAL is bounded: nobody else reads, so each checkpoint reaches its end.
+
+This is the plain, synchronous thing; `index.Index` gives it its thread.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ucam.storage.layout import Place
+from ucam.storage.records import Camera, Chunk, Durable, Gap, Totals
+from ucam.storage.rotation import Candidate
+
+SCHEMA_VERSION = 1
+WAL_PAGES = 64  # checkpoint at 64 pages of 4 KiB
+# What the folder may hold for the index beside index.sqlite itself: WAL, its shared memory file
+# (32 KiB for so short a WAL), and what the next transaction may add.
+INDEX_MARGIN = 1_000_000
+
+_SCHEMA = """
+CREATE TABLE devices (
+    id INTEGER PRIMARY KEY,
+    location TEXT NOT NULL,
+    jid TEXT NOT NULL,
+    run TEXT, number INTEGER, utc_us INTEGER,  -- the last access unit that is durable
+    end_us INTEGER,                            -- where the newest recording ended
+    UNIQUE (location, jid)
+);
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    device INTEGER NOT NULL REFERENCES devices,
+    run TEXT NOT NULL,
+    codecs TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
+    UNIQUE (device, run, codecs, width, height)
+);
+CREATE TABLE chunks (
+    id INTEGER PRIMARY KEY,                    -- start, microseconds since 1970
+    device INTEGER NOT NULL REFERENCES devices,
+    run INTEGER NOT NULL REFERENCES runs,
+    duration_us INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    first_number INTEGER NOT NULL, last_number INTEGER NOT NULL,
+    leaving INTEGER NOT NULL DEFAULT 0,        -- its file is about to be deleted
+    activity BLOB NOT NULL
+);
+CREATE INDEX chunks_of_device ON chunks (device, id);
+CREATE TABLE gaps (
+    device INTEGER NOT NULL REFERENCES devices,
+    from_us INTEGER NOT NULL, to_us INTEGER NOT NULL,  -- to < from: the camera's clock went back
+    reason TEXT NOT NULL,
+    PRIMARY KEY (device, from_us)
+) WITHOUT ROWID;
+"""
+_CHUNK_COLUMNS = (
+    "c.id, d.location, d.jid, c.duration_us, c.bytes, r.codecs, r.width, r.height,"
+    " r.run, c.first_number, c.last_number, c.activity"
+)
+_CHUNK_TABLES = "chunks c JOIN devices d ON d.id = c.device JOIN runs r ON r.id = c.run"
+
+
+class IndexFault(Exception):  # noqa: N818 - told to a person
+    """An index that can't be used: damaged, or written by a newer ucam."""
+
+
+@dataclass(slots=True)
+class Database:
+    """The index, for use in one thread. Every method is one transaction."""
+
+    path: Path
+    _db: sqlite3.Connection = field(init=False)
+    _totals: dict[Place, Totals] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._db = sqlite3.connect(self.path, isolation_level=None)
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise IndexFault(f"{self.path}: not usable as an index: {error}") from error
+        except IndexFault:
+            self._db.close()
+            raise
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA foreign_keys=ON")
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version not in (0, SCHEMA_VERSION):
+            raise IndexFault(f"{self.path}: index of version {version}, not {SCHEMA_VERSION}")
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
+        self._db.execute(f"PRAGMA journal_size_limit={WAL_PAGES * 4096}")
+        if version == 0:
+            with self._transaction():
+                for statement in _SCHEMA.split(";\n"):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        rows = self._db.execute(
+            "SELECT d.location, d.jid, count(*), sum(c.bytes), sum(c.duration_us)"
+            " FROM chunks c JOIN devices d ON d.id = c.device GROUP BY c.device"
+        )
+        for location, jid, count, size, duration_us in rows:
+            self._totals[Place(location, jid)] = Totals(count, size, duration_us)
+
+    def close(self) -> None:
+        """Checkpoint and close; index.sqlite alone is left."""
+        self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    # What is written
+
+    def add_chunk(self, chunk: Chunk, durable: Durable | None, gap: Gap | None = None) -> None:
+        """Insert a closed chunk, the device's last durable unit and a gap in one transaction."""
+        with self._transaction():
+            device = self._device(chunk.place)
+            run = self._run(device, chunk)
+            self._db.execute(
+                "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
+                (
+                    chunk.id,
+                    device,
+                    run,
+                    chunk.duration_us,
+                    chunk.bytes,
+                    chunk.first_number,
+                    chunk.last_number,
+                    chunk.activity,
+                ),
+            )
+            if durable is not None:
+                self._db.execute(
+                    "UPDATE devices SET run = ?, number = ?, utc_us = ?, end_us = ? WHERE id = ?",
+                    (durable.run, durable.number, durable.utc_us, chunk.end_us, device),
+                )
+            if gap is not None:
+                self._insert_gap(device, gap)
+        totals = self._totals.setdefault(chunk.place, Totals())
+        totals.chunks += 1
+        totals.bytes += chunk.bytes
+        totals.duration_us += chunk.duration_us
+
+    def _device(self, place: Place) -> int:
+        self._db.execute(
+            "INSERT INTO devices (location, jid) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            (place.location, place.jid),
+        )
+        (device,) = self._db.execute(
+            "SELECT id FROM devices WHERE location = ? AND jid = ?", (place.location, place.jid)
+        ).fetchone()
+        return int(device)
+
+    def _run(self, device: int, chunk: Chunk) -> int:
+        key = (device, chunk.run, chunk.codecs, chunk.width, chunk.height)
+        self._db.execute(
+            "INSERT INTO runs (device, run, codecs, width, height) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
+            key,
+        )
+        (run,) = self._db.execute(
+            "SELECT id FROM runs WHERE device = ? AND run = ? AND codecs = ? AND width = ?"
+            " AND height = ?",
+            key,
+        ).fetchone()
+        return int(run)
+
+    def add_gap(self, place: Place, gap: Gap) -> None:
+        """Tell a gap; one that starts where another starts takes its place."""
+        with self._transaction():
+            self._insert_gap(self._device(place), gap)
+
+    def _insert_gap(self, device: int, gap: Gap) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO gaps VALUES (?, ?, ?, ?)",
+            (device, gap.from_us, gap.to_us, gap.reason),
+        )
+
+    def mark_leaving(self, ids: Iterable[int]) -> None:
+        """Note that the files of these chunks are about to be deleted."""
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE chunks SET leaving = 1 WHERE id = ?", [(chunk,) for chunk in ids]
+            )
+
+    def remove(self, ids: Iterable[int]) -> None:
+        """Take the rows of chunks out whose files are gone; gaps before a device's first go too."""
+        removed = [chunk for chunk in (self._any_chunk(id_) for id_ in ids) if chunk is not None]
+        with self._transaction():
+            self._db.executemany("DELETE FROM chunks WHERE id = ?", [(c.id,) for c in removed])
+            for place in {chunk.place for chunk in removed}:
+                device = self._device(place)
+                self._db.execute(
+                    "DELETE FROM gaps WHERE device = ? AND max(from_us, to_us) <= coalesce("
+                    "(SELECT min(id) FROM chunks WHERE device = ?), 0)",
+                    (device, device),
+                )
+        for chunk in removed:
+            totals = self._totals[chunk.place]
+            totals.chunks -= 1
+            totals.bytes -= chunk.bytes
+            totals.duration_us -= chunk.duration_us
+
+    def forget_unused_runs(self) -> None:
+        """Take out runs of which no chunk is left (at start-up)."""
+        with self._transaction():
+            self._db.execute("DELETE FROM runs WHERE id NOT IN (SELECT DISTINCT run FROM chunks)")
+
+    # What is read
+
+    def _chunks(self, where: str, *values: object) -> list[Chunk]:
+        query = f"SELECT {_CHUNK_COLUMNS} FROM {_CHUNK_TABLES} WHERE {where}"  # noqa: S608 - constants
+        return [_chunk(row) for row in self._db.execute(query, values)]
+
+    def _any_chunk(self, chunk: int) -> Chunk | None:
+        return next(iter(self._chunks("c.id = ?", chunk)), None)
+
+    def chunk(self, chunk: int) -> Chunk | None:
+        """One chunk that isn't leaving."""
+        return next(iter(self._chunks("c.id = ? AND NOT c.leaving", chunk)), None)
+
+    def chunks(self, place: Place, from_us: int, to_us: int, limit: int) -> list[Chunk]:
+        """The first `limit` chunks of a device that touch [from, to), oldest first."""
+        row = self._db.execute(
+            "SELECT id FROM devices WHERE location = ? AND jid = ?", (place.location, place.jid)
+        ).fetchone()
+        if row is None:
+            return []
+        # A chunk that began before `from` may reach into it: start with the one before.
+        return [
+            chunk
+            for chunk in self._chunks(
+                "c.device = ?1 AND NOT c.leaving AND c.id < ?3 AND c.id >= coalesce("
+                "(SELECT max(id) FROM chunks WHERE device = ?1 AND id <= ?2), ?2)"
+                " ORDER BY c.id LIMIT ?4",
+                row[0],
+                from_us,
+                to_us,
+                limit + 1,
+            )
+            if chunk.end_us > from_us
+        ][:limit]
+
+    def all_chunks(self) -> Iterator[Chunk]:
+        """Every row, leaving or not, oldest first."""
+        after = -1
+        while batch := self._chunks("c.id > ? ORDER BY c.id LIMIT 1000", after):
+            yield from batch
+            after = batch[-1].id
+
+    def leaving(self) -> list[Chunk]:
+        """The chunks whose deletion was begun."""
+        return self._chunks("c.leaving ORDER BY c.id")
+
+    def oldest(self, limit: int) -> list[Candidate]:
+        """The oldest chunks of all devices."""
+        rows = self._db.execute(
+            "SELECT id, bytes FROM chunks WHERE NOT leaving ORDER BY id LIMIT ?", (limit,)
+        )
+        return [Candidate(*row) for row in rows]
+
+    def newest_before(self, place: Place, start_us: int) -> Chunk | None:
+        """The last chunk of a device that starts before `start_us`."""
+        chunks = self._chunks(
+            "d.location = ? AND d.jid = ? AND c.id < ? ORDER BY c.id DESC LIMIT 1",
+            place.location,
+            place.jid,
+            start_us,
+        )
+        return chunks[0] if chunks else None
+
+    def gaps(self, place: Place, from_us: int, to_us: int) -> list[Gap]:
+        """The gaps of a device that touch [from, to), steps back of its clock included."""
+        rows = self._db.execute(
+            "SELECT from_us, to_us, reason FROM gaps g JOIN devices d ON d.id = g.device"
+            " WHERE location = ? AND jid = ? AND min(from_us, to_us) < ?"
+            " AND max(from_us, to_us) > ? ORDER BY from_us",
+            (place.location, place.jid, to_us, from_us),
+        )
+        return [Gap(*row) for row in rows]
+
+    def durable(self, place: Place) -> Durable | None:
+        """The last durable access unit of a device."""
+        row = self._db.execute(
+            "SELECT run, number, utc_us FROM devices WHERE location = ? AND jid = ?",
+            (place.location, place.jid),
+        ).fetchone()
+        return None if row is None or row[0] is None else Durable(*row)
+
+    def end_us(self, place: Place) -> int | None:
+        """Where the newest recording of a device ended."""
+        row = self._db.execute(
+            "SELECT end_us FROM devices WHERE location = ? AND jid = ?",
+            (place.location, place.jid),
+        ).fetchone()
+        return None if row is None else row[0]
+
+    def has(self, chunk: int) -> bool:
+        """Whether this id is taken."""
+        return (
+            self._db.execute("SELECT 1 FROM chunks WHERE id = ?", (chunk,)).fetchone() is not None
+        )
+
+    def cameras(self) -> list[Camera]:
+        """Every device that has recordings."""
+        found = []
+        for place, totals in sorted(self._totals.items()):
+            row = self._db.execute(
+                "SELECT min(c.id), d.end_us FROM chunks c JOIN devices d ON d.id = c.device"
+                " WHERE d.location = ? AND d.jid = ?",
+                (place.location, place.jid),
+            ).fetchone()
+            if row[0] is not None:
+                found.append(Camera(place, row[0], row[1] or row[0], Totals(*_as_tuple(totals))))
+        return found
+
+    def places(self) -> list[Place]:
+        """Every device that was ever recorded."""
+        rows = self._db.execute("SELECT location, jid FROM devices ORDER BY location, jid")
+        return [Place(*row) for row in rows]
+
+    def footprint(self) -> int:
+        """Bytes the folder may hold for the index until after the next transaction."""
+        (pages,) = self._db.execute("PRAGMA page_count").fetchone()
+        return int(pages) * 4096 + INDEX_MARGIN
+
+    def problems(self) -> list[str]:
+        """What SQLite itself finds wrong."""
+        rows = [row[0] for row in self._db.execute("PRAGMA integrity_check(20)")]
+        rows += [
+            f"a row of {row[0]} refers to a {row[2]} that isn't there"
+            for row in self._db.execute("PRAGMA foreign_key_check")
+        ]
+        return [row for row in rows if row != "ok"]
+
+
+def _as_tuple(totals: Totals) -> tuple[int, int, int]:
+    return totals.chunks, totals.bytes, totals.duration_us
+
+
+def _chunk(row: tuple[Any, ...]) -> Chunk:
+    return Chunk(row[0], Place(row[1], row[2]), *row[3:])
