@@ -20,6 +20,7 @@ from ucam.protocol.messages import (
     Disconnect,
     EndMedia,
     Error,
+    Kind,
     Message,
     OfferMedia,
     RequestMedia,
@@ -145,21 +146,69 @@ class Visibility(RuleBasedStateMachine):
                     OfferMedia(to=to, call=call, sdp="v=0", from_=liar),
                     AnswerMedia(to=to, call=call, sdp="v=0", from_=liar),
                     EndMedia(to=to, call=call, reason="enough", from_=liar),
-                    Chat(text="words", from_=liar),
                     Chat(text="words", to=to, from_=liar),
                     Status(fields={"recording": "stored"}, from_=liar),
                     Connect(jid=to, name="x", role="user", location=None),
                 ]
             )
         )
+        self.say(sender, message)
+
+    @rule(data=st.data())
+    def call(self, data: st.DataObject) -> None:
+        """A message that makes sense between these two, whether they may see each other or not."""
+        viewers = sorted(c for c, w in self.here.items() if w.role in ("user", "player"))
+        devices = sorted(c for c, w in self.here.items() if w.role in ("device", "storage"))
+        if not viewers or not devices:
+            return
+        viewer, device = data.draw(st.sampled_from(viewers)), data.draw(st.sampled_from(devices))
+        full = {c: str(self.here[c].jid) for c in (viewer, device)}
+        to = data.draw(st.sampled_from([full[device], str(self.here[device].jid.bare)]))
+        kind: Kind = "live" if self.here[device].role == "device" else "recordings"
+        sender, message = data.draw(
+            st.sampled_from(
+                [
+                    (viewer, RequestMedia(to=to, call="c", kind=kind)),
+                    (viewer, AnswerMedia(to=to, call="c", sdp="v=0")),
+                    (viewer, EndMedia(to=to, call="c")),
+                    (device, OfferMedia(to=full[viewer], call="c", sdp="v=0")),
+                    (device, EndMedia(to=full[viewer], call="c")),
+                ]
+            )
+        )
+        self.say(sender, message)
+
+    @rule(data=st.data())
+    def chat(self, data: st.DataObject) -> None:
+        if self.here:
+            sender = data.draw(st.sampled_from(sorted(self.here)))
+            others = [str(who.jid) for who in self.here.values()]
+            to = data.draw(st.sampled_from([None, *others]))
+            self.say(sender, Chat(text="words", to=to))
+
+    def say(self, sender: int, message: Message) -> None:
         self.now_s += 1
         text = encode(message)  # type: ignore[arg-type]
         self.hear(self.room.receive_text(sender, text, self.now_s), sender)
 
-    @rule(world=worlds())
+    @rule(place=st.sampled_from(PLACES), person=st.sampled_from(PEOPLE))
+    def adjust(self, place: str, person: str) -> None:
+        """A reload that gives one person one place, or takes it."""
+        world: World = {**self.world, place: self.world[place] ^ {(person, "user")}}
+        self.reload(world)
+
     def reload(self, world: World) -> None:
         before, self.world = self.world, world
         self.hear(self.room.change_access(access_of(world), self.now_s), before=before)
+
+    @rule(place=st.sampled_from([*PLACES, None]), device=st.sampled_from([*CAMERAS, *DISKS]))
+    def move(self, place: str | None, device: str) -> None:
+        """A reload that puts a device elsewhere, or nowhere."""
+        party: Party = (device, "storage" if device in DISKS else "device")
+        world: World = {name: members - {party} for name, members in self.world.items()}
+        if place is not None and not (device in DISKS and _has_disk(world[place])):
+            world[place].add(party)
+        self.reload(world)
 
     # What is held against it
 
@@ -232,6 +281,6 @@ class Visibility(RuleBasedStateMachine):
 
 
 Visibility.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=60, deadline=None, derandomize=True
+    max_examples=80, stateful_step_count=60, deadline=None, derandomize=True
 )
 TestVisibility = Visibility.TestCase
