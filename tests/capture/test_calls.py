@@ -115,6 +115,25 @@ async def test_calls_leave_no_thread_and_no_socket_behind() -> None:
         assert files <= before[1] + 2
 
 
+async def test_who_hangs_up_in_mid_negotiation_leaves_nothing_behind() -> None:
+    async with Device(VIDEO) as device:
+        await device.until(5)
+        before = (0, 0)
+        for number in range(12):
+            device.request(f"c{number}")
+            if number % 2:
+                await device.said(OfferMedia)  # the description is being set, candidates gathered
+            else:
+                await asyncio.sleep(0.005 * number)
+            device.calls.peer_gone("owner@example.com/page")
+            await gone(device)
+            if number == 1:
+                before = threads_and_files()
+        threads, files = threads_and_files()
+        assert threads <= before[0] + 2
+        assert files <= before[1] + 2
+
+
 async def gone_to(device: Device, count: int) -> None:
     async with asyncio.timeout(10):
         while device.calls.count != count:

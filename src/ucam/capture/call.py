@@ -6,6 +6,7 @@ too many away, and the agent dies.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ MTU = 1200
 # A viewer whose network takes less than is captured: more than this is not kept for him.
 MAX_WAITING_BYTES = 2_000_000
 MAX_CANDIDATES = 100
+SETTLE_S = 3
 # Pictures that are replayed to a new viewer follow each other this fast: he catches up at once.
 REPLAY_STEP_NS = 1_000_000
 
@@ -66,6 +68,9 @@ class Call:
             f"payload={PAYLOAD_TYPE}"
         )
         self._listening: list[tuple[Any, int]] = []
+        self._negotiating = 0
+        self._settled = asyncio.Event()
+        self._settled.set()
         self._pipeline: Any = Gst.parse_launch(
             "appsrc name=source is-live=true format=time"
             f" ! rtph264pay aggregate-mode=zero-latency config-interval=-1 pt={PAYLOAD_TYPE}"
@@ -111,6 +116,7 @@ class Call:
 
     async def start(self) -> None:
         """Set it going: the offer follows."""
+        self._begin_step()
         result = await asyncio.to_thread(self._pipeline.set_state, Gst.State.PLAYING)
         if result == Gst.StateChangeReturn.FAILURE:
             self._end("the call can't be started")
@@ -119,6 +125,11 @@ class Call:
         """Take it down; nothing is called back afterwards."""
         self._over = True
         self._loop.remove_reader(self._bus.get_pollfd().fd)
+        # webrtcbin that is taken down between two steps of a negotiation keeps its ICE agent, and
+        # with it sockets, for ever.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S):
+                await self._settled.wait()
         await asyncio.to_thread(self._pipeline.set_state, Gst.State.NULL)
         # GObject's closures hold us and we hold their objects: Python's collector can't see
         # through that, and webrtcbin's threads and sockets would stay.
@@ -147,6 +158,7 @@ class Call:
             return
         kind = GstWebRTC.WebRTCSDPType.ANSWER
         answer = GstWebRTC.WebRTCSessionDescription.new(kind, message)
+        self._begin_step()
         promise = Gst.Promise.new_with_change_func(self._on_answer_set, None)
         self._peer.emit("set-remote-description", answer, promise)
 
@@ -212,20 +224,22 @@ class Call:
 
     def _on_offer(self, promise: Any, _data: Any) -> None:
         peer = self._peer
-        if promise.wait() != Gst.PromiseResult.REPLIED or peer is None:
-            return
-        reply = promise.get_reply()
+        reply = promise.get_reply() if promise.wait() == Gst.PromiseResult.REPLIED else None
         offer = reply.get_value("offer") if reply is not None else None
-        if offer is None:
+        if offer is None or peer is None:
             self._enter(self._end, "no offer could be made")
+            self._call_in_loop(self._end_step)
             return
-        peer.emit("set-local-description", offer, None)
+        done = Gst.Promise.new_with_change_func(self._on_offer_set, None)
+        peer.emit("set-local-description", offer, done)
         self._enter(self._handlers.offer, offer.sdp.as_text())
 
+    def _on_offer_set(self, _promise: Any, _data: Any) -> None:
+        self._call_in_loop(self._end_step)
+
     def _on_answer_set(self, promise: Any, _data: Any) -> None:
-        if promise.wait() != Gst.PromiseResult.REPLIED:
-            return
-        reply = promise.get_reply()
+        self._call_in_loop(self._end_step)
+        reply = promise.get_reply() if promise.wait() == Gst.PromiseResult.REPLIED else None
         if reply is not None and reply.has_field("error"):
             self._enter(self._end, "the answer can't be used")
 
@@ -250,8 +264,11 @@ class Call:
             if not self._over:
                 function(*arguments)
 
+        self._call_in_loop(enter)
+
+    def _call_in_loop(self, function: Callable[[], None]) -> None:
         try:
-            self._loop.call_soon_threadsafe(enter)
+            self._loop.call_soon_threadsafe(function)
         except RuntimeError:
             _log.debug("the event loop is gone")  # at the very end of the process
 
@@ -261,6 +278,16 @@ class Call:
                 error, debug = message.parse_error()
                 _log.debug("%s: %s", message.src.get_name(), debug)
                 self._end(f"the call broke: {error.message}")
+
+    def _begin_step(self) -> None:
+        """A step of the negotiation has begun on webrtcbin's thread."""
+        self._negotiating += 1
+        self._settled.clear()
+
+    def _end_step(self) -> None:
+        self._negotiating -= 1
+        if self._negotiating == 0:
+            self._settled.set()
 
     def _take_state(self, state: str) -> None:
         if state == "connected" and not self.connected:
