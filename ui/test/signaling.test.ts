@@ -48,7 +48,7 @@ beforeEach(() => {
   signaling = new Signaling(() => token && `wss://x/ws?auth=${token}`, {
     message: (message) => told.push(message.type),
     connected: (connected) => told.push(connected ? 'connected' : 'gone'),
-    closed: (code, welcomed) => told.push(`closed ${code} ${welcomed}`),
+    closed: (code) => told.push(`closed ${code}`),
   });
   signaling.start();
 });
@@ -71,7 +71,7 @@ test('comes back by itself, with the token that is good then', () => {
   receive({ type: 'Welcome' });
   socket().onclose?.({ code: 1006 });
   token = 'b';
-  assert.deepEqual(told.slice(2), ['gone', 'closed 1006 true']);
+  assert.deepEqual(told.slice(2), ['gone', 'closed 1006']);
   mock.timers.tick(400);
   assert.equal(FakeSocket.all.length, 2);
   assert.match(socket().url, /auth=b$/);

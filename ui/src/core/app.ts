@@ -15,8 +15,6 @@ const TAPE_MS = 60_000;
 /** The server's close codes: sign in again (or with a newer token), and no access any more. */
 const SIGN_IN_AGAIN = 4401;
 const NO_ACCESS = 4403;
-/** After this many failures in a row the token itself is put to the test. */
-const FAILURES = 4;
 
 interface Tape {
   data: TimelineData | null;
@@ -40,13 +38,12 @@ export class App {
   readonly #resource = `page-${crypto.getRandomValues(new Uint32Array(2)).join('-')}`;
   readonly #callRoom: CallRoom;
   #token: string | null = null;
-  #failures = 0;
 
   constructor() {
     this.#signaling = new Signaling(() => this.#address(), {
       message: (message) => this.#message(message),
       connected: (connected) => this.#connected(connected),
-      closed: (code, welcomed) => this.#closed(code, welcomed),
+      closed: (code) => this.#closed(code),
     });
     this.#callRoom = {
       send: (message) => this.#signaling.send(message),
@@ -150,20 +147,13 @@ export class App {
   }
 
   #connected(connected: boolean): void {
-    if (connected) this.#failures = 0;
     this.room.connected = connected;
     this.store.changed();
   }
 
-  #closed(code: number, welcomed: boolean): void {
-    if (code === NO_ACCESS) {
-      this.session.end();
-      return;
-    }
-    if (!welcomed) this.#failures += 1;
-    if (code !== SIGN_IN_AGAIN && this.#failures < FAILURES) return;
-    this.#failures = 0;
-    void this.session.recycle();
+  #closed(code: number): void {
+    if (code === NO_ACCESS) this.session.end();
+    else if (code === SIGN_IN_AGAIN) void this.session.recycle();
   }
 
   #message(message: MessageFromServer): void {

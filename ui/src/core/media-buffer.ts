@@ -5,7 +5,9 @@ const BEHIND_BYTES = 16_000_000;
 /** One media source spans this much; a moment outside needs a new one. */
 const SOURCE_SECONDS = 2 * 86_400;
 /** Times closer than this are the same: the rounding of container and browser. */
-export const EDGE = 0.05;
+const EDGE = 0.02;
+/** A picture that stands this close to the end of what is there has nothing more to show. */
+export const STALL_EDGE = 0.3;
 
 /** What is put into the element: fragments of one chunk behind their init segment. */
 export interface Media {
@@ -99,10 +101,16 @@ export class MediaBuffer {
     return this.#last;
   }
 
-  /** Steps over a gap when the picture stands in one and later pictures are there. */
+  /** Whether the picture stands still for want of the next one. */
+  get stalled(): boolean {
+    const { readyState, seeking, ended } = this.#video;
+    return !seeking && !ended && readyState < HTMLMediaElement.HAVE_FUTURE_DATA;
+  }
+
+  /** Steps over a gap when the picture stands in or before one and later pictures are there. */
   overGap(): void {
     const { buffered, currentTime } = this.#video;
-    if (!this.#buffer || holds(buffered, currentTime)) return;
+    if (!this.#buffer || holds(buffered, currentTime, this.stalled ? STALL_EDGE : EDGE)) return;
     for (let i = 0; i < buffered.length; i += 1) {
       if (buffered.start(i) > currentTime) {
         this.#video.currentTime = buffered.start(i) + 0.001;
@@ -221,9 +229,9 @@ export function evictBefore(kept: Kept[], now: number, keep: number): number | n
   return null;
 }
 
-function holds(ranges: TimeRanges, x: number): boolean {
+function holds(ranges: TimeRanges, x: number, edge = EDGE): boolean {
   for (let i = 0; i < ranges.length; i += 1) {
-    if (x >= ranges.start(i) - EDGE / 50 && x < ranges.end(i) - EDGE) return true;
+    if (x >= ranges.start(i) - EDGE / 20 && x < ranges.end(i) - edge) return true;
   }
   return false;
 }

@@ -1,6 +1,6 @@
 import { ChannelError } from './answers.ts';
 import { Library } from './library.ts';
-import { EDGE, MediaBuffer } from './media-buffer.ts';
+import { MediaBuffer, STALL_EDGE } from './media-buffer.ts';
 import type { RecordingsChannel } from './recordings.ts';
 import { StorageAway } from './recordings.ts';
 
@@ -219,9 +219,9 @@ export class Player {
     if (!this.#wantPlay) return;
     const { seconds } = this.#buffer.ahead();
     const still = Date.now() - this.#grewAt;
-    if (this.#dry && (seconds >= RESUME_SECONDS || (seconds > EDGE && still > RESUME_MS))) {
+    if (this.#dry && (seconds >= RESUME_SECONDS || (seconds > STALL_EDGE && still > RESUME_MS))) {
       this.play();
-    } else if (seconds <= EDGE) {
+    } else if (seconds <= STALL_EDGE && this.#buffer.stalled) {
       this.#ranDry(still);
     }
     if (this.#video.playbackRate <= 1 || seconds > RESUME_SECONDS) return;

@@ -10,8 +10,8 @@ export interface SignalingEvents {
   message(message: MessageFromServer): void;
   /** True after Welcome, false when the connection is gone. */
   connected(connected: boolean): void;
-  /** The socket closed: before Welcome perhaps because the token is no longer good. */
-  closed(code: number, welcomed: boolean): void;
+  /** The socket closed; the server's code tells when the token is no longer good. */
+  closed(code: number): void;
 }
 
 /** The page's connection to the room: reconnects by itself until it is stopped. */
@@ -119,7 +119,7 @@ export class Signaling {
     this.#welcomed = false;
     if (welcomed) this.#events.connected(false);
     if (!this.#running) return;
-    this.#events.closed(code, welcomed);
+    this.#events.closed(code);
     if (!this.#running) return;
     this.#timer = setTimeout(() => this.#open(), this.#backoff.next());
   }

@@ -7,8 +7,8 @@ export interface TimelineEvents {
   seek(moment: number): void;
   /** The window changed by wheel, pinch or drag: what it shows may have to be fetched. */
   window(window: Window, zoom: number): void;
-  /** The pointer is over this moment (null: over none), at this x. */
-  hover(moment: number | null, x: number): void;
+  /** The pointer is at this x (null: not over the timeline). */
+  hover(x: number | null): void;
 }
 
 const PILL = 30;
@@ -167,7 +167,7 @@ export class Timeline {
     on('pointermove', (event) => this.#move(event));
     on('pointerup', (event) => this.#up(event));
     on('pointercancel', (event) => this.#cancel(event));
-    on('pointerleave', () => this.#events.hover(null, 0));
+    on('pointerleave', () => this.#events.hover(null));
     on('wheel', (event) => this.#wheel(event));
     new ResizeObserver((_, observer) => {
       if (this.#stop.signal.aborted) observer.disconnect();
@@ -198,13 +198,13 @@ export class Timeline {
       this.#pinched();
       return;
     }
-    this.#events.hover(this.#at(x), x);
+    this.#events.hover(x);
     const from = this.#from;
     if (!from) return;
     if (Math.abs(x - from.x) > 4) from.moved = true;
     if (!from.moved) return;
     if (from.scrub) {
-      this.#playhead = this.#at(x);
+      this.#playhead = this.at(x);
       this.draw();
     } else {
       const perPixel = (from.window.to - from.window.from) / this.#width;
@@ -216,7 +216,7 @@ export class Timeline {
     this.#pointers.delete(event.pointerId);
     const from = this.#from;
     this.#from = null;
-    if (from && (!from.moved || from.scrub)) this.#events.seek(this.#at(event.offsetX));
+    if (from && (!from.moved || from.scrub)) this.#events.seek(this.at(event.offsetX));
   }
 
   #cancel(event: PointerEvent): void {
@@ -234,7 +234,7 @@ export class Timeline {
     const spread = this.#spread();
     if (spread > this.#pinch * 1.4 || spread < this.#pinch / 1.4) {
       const [a = 0, b = 0] = this.#pointers.values();
-      this.setZoom(this.zoom + (spread > this.#pinch ? 1 : -1), this.#at((a + b) / 2));
+      this.setZoom(this.zoom + (spread > this.#pinch ? 1 : -1), this.at((a + b) / 2));
       this.#pinch = spread;
     }
   }
@@ -245,11 +245,12 @@ export class Timeline {
       const perPixel = (this.window.to - this.window.from) / this.#width;
       this.#show(inside(panned(this.window, event.deltaX * perPixel), this.#day));
     } else if (event.deltaY !== 0) {
-      this.setZoom(this.zoom + (event.deltaY < 0 ? 1 : -1), this.#at(event.offsetX));
+      this.setZoom(this.zoom + (event.deltaY < 0 ? 1 : -1), this.at(event.offsetX));
     }
   }
 
-  #at(x: number): number {
+  /** The moment at this x. */
+  at(x: number): number {
     return toTime(Math.min(this.#width, Math.max(0, x)), this.window, this.#width);
   }
 

@@ -16,6 +16,8 @@ import { Over, Picture, Watchers, watchersOf } from './live.tsx';
 import { Me, Shell } from './shell.tsx';
 import { TimelineView } from './timeline-view.tsx';
 
+const CALM_MS = 3_000;
+
 export function CameraPage({ jid }: { jid: string }) {
   useStore();
   const section = app.room.sections().find((one) => one.cameras.some((cam) => cam.jid === jid));
@@ -56,6 +58,7 @@ function CameraView({ camera, title }: ViewProps) {
   const reconnecting = feed.state === 'reconnecting' && camera.peer;
   const state = reconnecting ? 'reconnecting' : liveState;
   const { live } = desk;
+  const calm = useCalm();
   return (
     <Shell
       page="live"
@@ -63,7 +66,7 @@ function CameraView({ camera, title }: ViewProps) {
       class="on-camera"
       header={<CameraHeader camera={camera} title={title} now={now} live={live} />}
     >
-      <div class="cam">
+      <div class={calm ? 'cam calm' : 'cam'}>
         <div
           class={`video ${live ? state : 'recorded'}`}
           ref={desk.frame}
@@ -107,6 +110,26 @@ function CameraView({ camera, title }: ViewProps) {
       </div>
     </Shell>
   );
+}
+
+/** True while nobody has touched anything for 3 s: what lies on the picture leaves it. */
+function useCalm(): boolean {
+  const [calm, set] = useState(false);
+  useEffect(() => {
+    let timer = setTimeout(() => set(true), CALM_MS);
+    const stir = (): void => {
+      clearTimeout(timer);
+      set(false);
+      timer = setTimeout(() => set(true), CALM_MS);
+    };
+    const kinds = ['pointerdown', 'pointermove', 'keydown'] as const;
+    for (const kind of kinds) addEventListener(kind, stir);
+    return () => {
+      clearTimeout(timer);
+      for (const kind of kinds) removeEventListener(kind, stir);
+    };
+  }, []);
+  return calm;
 }
 
 function CameraHeader({ camera, title, now, live }: ViewProps & { now: number; live: boolean }) {

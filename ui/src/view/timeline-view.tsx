@@ -20,7 +20,7 @@ export function TimelineView({ camera, desk, moment, now }: Props) {
   const line = useRef<Timeline | null>(null);
   const latest = useRef(desk);
   latest.current = desk;
-  const [hover, setHover] = useState<{ at: number; x: number } | null>(null);
+  const [hover, setHover] = useState<number | null>(null);
   const day = { from: desk.day.start, to: desk.day.end };
 
   useEffect(() => {
@@ -31,7 +31,7 @@ export function TimelineView({ camera, desk, moment, now }: Props) {
         latest.current.look(window, zoom);
         if (zoom !== latest.current.zoom) latest.current.setZoom(zoom);
       },
-      hover: (at, x) => setHover(at === null ? null : { at, x }),
+      hover: setHover,
     });
     line.current = made;
     const theme = matchMedia('(prefers-color-scheme: dark)');
@@ -72,7 +72,16 @@ export function TimelineView({ camera, desk, moment, now }: Props) {
           if (event.key.startsWith('Arrow')) event.preventDefault();
         }}
       />
-      {hover && <Bubble {...hover} camera={camera} desk={desk} now={now} width={canvas} />}
+      {hover !== null && line.current && (
+        <Bubble
+          at={line.current.at(hover)}
+          x={hover}
+          camera={camera}
+          desk={desk}
+          now={now}
+          width={canvas}
+        />
+      )}
     </div>
   );
 }
