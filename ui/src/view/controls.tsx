@@ -1,11 +1,10 @@
 import type { Camera } from '../core/room.ts';
 import { ZOOMS } from '../core/scale.ts';
+import { dayWords, hhmmss } from '../core/time.ts';
 import { app, Icon } from './base.tsx';
-import type { Desk } from './camera.tsx';
-import { clockWords } from './camera.tsx';
+import type { Desk } from './desk.ts';
+import { SPEEDS } from './desk.ts';
 import { Rec } from './footage.tsx';
-
-export const SPEEDS: readonly number[] = [0.5, 1, 2, 4, 8, 16];
 
 interface Props {
   camera: Camera;
@@ -17,7 +16,6 @@ export function Controls({ camera, desk, now }: Props) {
   const { live } = desk;
   const moment = live ? now : desk.moment;
   const playing = live || desk.state === 'playing' || desk.state === 'loading';
-  const { time, day } = clockWords(moment, camera);
   return (
     <>
       <div class="ctl">
@@ -45,8 +43,8 @@ export function Controls({ camera, desk, now }: Props) {
           <span class="sr">seconds forward</span>
         </button>
         <span class="clock">
-          {time}
-          <small>{day}</small>
+          {hhmmss(moment, camera.zone)}
+          <small>{dayWords(moment, camera.zone)}</small>
         </span>
         <Days desk={desk} now={now} />
         <span class="grow" />

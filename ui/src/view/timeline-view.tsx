@@ -3,7 +3,7 @@ import type { Camera } from '../core/room.ts';
 import { gapAt, stateAt } from '../core/scale.ts';
 import { hhmm, hhmmss } from '../core/time.ts';
 import { Timeline } from '../core/timeline.ts';
-import type { Desk } from './camera.tsx';
+import type { Desk } from './desk.ts';
 
 interface Props {
   camera: Camera;

@@ -1,0 +1,242 @@
+import type { TimelineData } from './library.ts';
+import type { Piece, Window, Zoom } from './scale.ts';
+import { bars, labels, marks, pieces, toX, ZOOMS } from './scale.ts';
+import { hhmmss } from './time.ts';
+
+// How the timeline looks, from top to bottom: pill lane, ruler, activity, tape, ticks and, zoomed
+// in, the whole day with a ring around the window.
+
+const PILL = 30;
+const RULER = 18;
+const SPACE = 3;
+const TAPE = 28;
+const TICKS = 6;
+const OVER_SPACE = 6;
+const OVER_TAPE = 4;
+const OVER_RING = 4;
+
+const COLOURS = ['bg', 'ink', 'ink3', 'edge', 'tape', 'care', 'lost'] as const;
+export type Palette = Record<(typeof COLOURS)[number], string>;
+
+/** What there is to draw. */
+export interface Scene {
+  zoom: number;
+  zone: string | null;
+  window: Window;
+  day: Window;
+  /** The window's data, and the whole day's. */
+  data: TimelineData | null;
+  dayData: TimelineData | null;
+  playhead: number | null;
+  now: number;
+  /** Height of the activity, CSS pixels. */
+  sky: number;
+}
+
+/** The height that a scene needs, CSS pixels. */
+export function sceneHeight(zoom: number, sky: number): number {
+  const below = zoom === 0 ? 0 : OVER_SPACE + OVER_TAPE + OVER_RING;
+  return PILL + RULER + sky + SPACE + TAPE + TICKS + below;
+}
+
+/** The theme's colours as they are now. */
+export function readPalette(canvas: HTMLCanvasElement): Palette {
+  const before = canvas.style.color;
+  const colours = COLOURS.map((name) => {
+    // A variable holds light-dark(…); only a colour property is computed to what it means now.
+    canvas.style.color = `var(--${name})`;
+    return [name, getComputedStyle(canvas).color] as const;
+  });
+  canvas.style.color = before;
+  return Object.fromEntries(colours) as Palette;
+}
+
+/** Draws a scene on a canvas of one palette; it is made anew when the theme changes. */
+export class TimelinePainter {
+  readonly #c: CanvasRenderingContext2D;
+  readonly #palette: Palette;
+  readonly #hatch: CanvasPattern | null;
+  #width = 0;
+
+  constructor(context: CanvasRenderingContext2D, palette: Palette) {
+    this.#c = context;
+    this.#palette = palette;
+    this.#hatch = hatch(context, palette.care);
+  }
+
+  paint(scene: Scene): void {
+    const c = this.#c;
+    const { canvas } = c;
+    const { sky, zoom, window } = scene;
+    const height = sceneHeight(zoom, sky);
+    this.#width = canvas.clientWidth;
+    this.#resize(canvas, height);
+    const scale = canvas.width / this.#width;
+    c.setTransform(scale, 0, 0, scale, 0, 0);
+    c.clearRect(0, 0, this.#width, height);
+    const tape = PILL + RULER + sky + SPACE;
+    this.#ruler(scene, PILL + RULER - 5);
+    this.#sky(scene, PILL + RULER + sky);
+    this.#tape(scene.data, window, tape, TAPE);
+    this.#ticks(scene, tape + TAPE);
+    if (zoom > 0) this.#day(scene, tape + TAPE + TICKS + OVER_SPACE);
+    this.#now(scene, tape + TAPE / 2);
+    this.#head(scene, tape + TAPE + TICKS);
+  }
+
+  #resize(canvas: HTMLCanvasElement, height: number): void {
+    const ratio = devicePixelRatio || 1;
+    const width = Math.round(this.#width * ratio);
+    const rows = Math.round(height * ratio);
+    if (canvas.width === width && canvas.height === rows) return;
+    canvas.width = width;
+    canvas.height = rows;
+    canvas.style.height = `${height}px`;
+  }
+
+  #ruler({ window, zoom, zone }: Scene, y: number): void {
+    const c = this.#c;
+    const width = this.#width;
+    c.font = '12px Figtree, system-ui, sans-serif';
+    c.fillStyle = this.#palette.ink3;
+    for (const { at, text } of labels(window, level(zoom), width, zone)) {
+      const x = toX(at, window, width);
+      const half = c.measureText(text).width / 2;
+      if (zoom === 0) {
+        c.fillText(text, Math.min(width - 2 * half, Math.max(0, x - half)), y);
+      } else if (x >= half && x <= width - half) {
+        c.fillText(text, x - half, y);
+      }
+    }
+  }
+
+  #sky({ data, window, sky }: Scene, y: number): void {
+    if (!data) return;
+    this.#c.fillStyle = this.#palette.ink3;
+    for (const { x, height } of bars(data, window, this.#width)) {
+      this.#c.fillRect(x, y - height * sky, 3, height * sky);
+    }
+  }
+
+  #tape(data: TimelineData | null, window: Window, y: number, height: number): void {
+    if (!data) return;
+    for (const one of pieces(data, window, this.#width)) {
+      if (one.kind === 'gap') this.#gap(one, y, height);
+      else if (one.kind === 'device') this.#device(one, y, height);
+      else {
+        this.#c.fillStyle = this.#palette.tape;
+        this.#c.fillRect(one.x, y, one.width, height);
+      }
+    }
+  }
+
+  /** Blank, 1 px walls, dotted floor; a bare blank where the tape is thin. */
+  #gap({ x, width }: Piece, y: number, height: number): void {
+    const c = this.#c;
+    c.fillStyle = this.#palette.bg;
+    c.fillRect(x, y, width, height);
+    if (height < TAPE) return;
+    c.fillStyle = this.#palette.lost;
+    c.fillRect(x, y, 1, height);
+    c.fillRect(x + width - 1, y, 1, height);
+    for (let at = x + 2; at + 2 <= x + width - 1; at += 4) c.fillRect(at, y + height - 2, 2, 2);
+  }
+
+  #device({ x, width }: Piece, y: number, height: number): void {
+    const c = this.#c;
+    c.fillStyle = this.#palette.bg;
+    c.fillRect(x, y, width, height);
+    if (this.#hatch) {
+      c.fillStyle = this.#hatch;
+      c.fillRect(x, y, width, height);
+    }
+    c.strokeStyle = this.#palette.care;
+    c.lineWidth = 1;
+    c.strokeRect(x + 0.5, y + 0.5, Math.max(1, width - 1), height - 1);
+  }
+
+  #ticks({ window, zoom, zone }: Scene, y: number): void {
+    this.#c.fillStyle = this.#palette.edge;
+    for (const at of marks(window, level(zoom).tick, zone)) {
+      const x = Math.min(this.#width - 1, Math.round(toX(at, window, this.#width)));
+      this.#c.fillRect(x, y, 1, TICKS);
+    }
+  }
+
+  #day({ day, dayData, window }: Scene, y: number): void {
+    const c = this.#c;
+    const width = this.#width;
+    this.#tape(dayData, day, y, OVER_TAPE);
+    const left = Math.min(width - 9, Math.max(1, toX(window.from, day, width)));
+    const right = Math.min(width - 1, toX(window.to, day, width));
+    c.strokeStyle = this.#palette.ink;
+    c.lineWidth = 2;
+    c.beginPath();
+    c.roundRect(left, y - 3, Math.max(8, right - left), OVER_TAPE + 6, 4);
+    c.stroke();
+  }
+
+  #now({ now, window }: Scene, y: number): void {
+    const x = toX(now, window, this.#width);
+    if (x < 0 || x > this.#width) return;
+    disc(this.#c, this.#palette.bg, x, y, 6);
+    disc(this.#c, this.#palette.tape, x, y, 4);
+  }
+
+  #head({ playhead, window, zone }: Scene, foot: number): void {
+    if (playhead === null) return;
+    const c = this.#c;
+    const width = this.#width;
+    const x = toX(playhead, window, width);
+    if (x < -1 || x > width + 1) return;
+    const at = Math.min(width - 1, Math.max(1, x));
+    c.fillStyle = this.#palette.ink;
+    c.fillRect(at - 1, 4, 2, foot - 4);
+    c.beginPath();
+    c.moveTo(at - 6, foot + 0.5);
+    c.lineTo(at + 6, foot + 0.5);
+    c.lineTo(at, foot - 6);
+    c.fill();
+    const text = hhmmss(playhead, zone);
+    c.font = '650 13px Figtree, system-ui, sans-serif';
+    const pill = c.measureText(text).width + 20;
+    const left = Math.min(width - pill, Math.max(0, at - pill / 2));
+    c.beginPath();
+    c.roundRect(left, 2, pill, 26, 13);
+    c.fill();
+    c.fillStyle = this.#palette.bg;
+    c.fillText(text, left + 10, 19.5);
+  }
+}
+
+function level(zoom: number): Zoom {
+  return ZOOMS[zoom] as Zoom;
+}
+
+function disc(c: CanvasRenderingContext2D, colour: string, x: number, y: number, r: number): void {
+  c.fillStyle = colour;
+  c.beginPath();
+  c.arc(x, y, r, 0, 2 * Math.PI);
+  c.fill();
+}
+
+/** 135° lines, 2 px on, 4 px off. */
+function hatch(context: CanvasRenderingContext2D, colour: string): CanvasPattern | null {
+  const side = Math.round(6 * Math.SQRT2 * 4);
+  const tile = document.createElement('canvas');
+  tile.width = tile.height = side;
+  const c = tile.getContext('2d');
+  if (!c) return null;
+  c.strokeStyle = colour;
+  c.lineWidth = 8;
+  for (let at = -side; at <= 2 * side; at += side) {
+    c.beginPath();
+    c.moveTo(at, side);
+    c.lineTo(at + side, 0);
+    c.stroke();
+  }
+  const pattern = context.createPattern(tile, 'repeat');
+  // Drawn four times as large, so that the lines stay sharp on dense screens.
+  pattern?.setTransform(new DOMMatrix([0.25, 0, 0, 0.25, 0, 0]));
+  return pattern;
+}
