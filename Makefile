@@ -23,7 +23,9 @@ setup-tests: /usr/bin/python3
 /usr/bin/python3:
 	$$(test "$$(id -u)" = 0 || echo sudo) apt-get -q -y install --no-install-recommends python3
 
-test: check unit interop browser ## everything that CI runs
+test: check ## everything that CI runs
+	$(BIN)/pytest -q -n 4 -m "not browser"
+	$(BIN)/pytest -q -m browser
 
 check: setup-tests ## ruff, mypy, the page's types and tests, import directions
 	$(BIN)/ruff format --check .

@@ -29,18 +29,19 @@ def clock_in_picture(png: bytes, folder: Path) -> datetime | None:
     """The UTC clock that the camera drew, read by tesseract."""
     picture = folder / "picture.png"
     picture.write_bytes(png)
-    # Enlarged, black on white: what an OCR engine likes best.
-    filters = "scale=iw*2:-1:flags=lanczos,format=gray,lut=y='if(gt(val,200),0,255)'"
+    # Where the clock is, enlarged, black on white: what an OCR engine likes best.
+    cut = "crop=iw/2:ih/8:0:0,scale=iw*2:-1:flags=lanczos"
+    filters = f"{cut},format=gray,lut=y='if(gt(val,200),0,255)'"
     text_picture = folder / "clock.png"
     ffmpeg = ["ffmpeg", "-v", "error", "-y", "-i", str(picture), "-vf", filters]
     subprocess.run([*ffmpeg, str(text_picture)], check=True)
     read = subprocess.check_output(
-        ["tesseract", str(text_picture), "-", "--psm", "11", "-c"]
+        ["tesseract", str(text_picture), "-", "--psm", "7", "-c"]
         + ["tessedit_char_whitelist=0123456789:- UTC"],
         text=True,
         stderr=subprocess.DEVNULL,
     )
-    match = re.search(r"(\d{4})-?(\d\d)-?(\d\d)\s+(\d\d):?(\d\d):?(\d\d)", read)
+    match = re.search(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)", re.sub(r"[-:\s]", "", read))
     if match is None:
         return None
     return datetime.strptime("".join(match.groups()), "%Y%m%d%H%M%S").replace(tzinfo=UTC)

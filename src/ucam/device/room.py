@@ -27,6 +27,8 @@ from ucam.protocol.messages import (
 
 _log = logging.getLogger(__name__)
 MAX_WAITING_MESSAGES = 256
+# A Welcome names everybody whom a device may see.
+MAX_FROM_SERVER_BYTES = 4 << 20
 HEARTBEAT_S = 20.0
 OPEN_TIMEOUT_S = 10.0
 
@@ -35,7 +37,8 @@ OPEN_TIMEOUT_S = 10.0
 class RoomHandlers:
     """What the owner does on the room's events; called in the loop, must not block or raise.
 
-    `connected` gets the Welcome, `message` everything after it, `disconnected` the reason.
+    `connected` gets a Welcome (again when what we may see has changed), `message` everything
+    else, `disconnected` the reason.
     """
 
     connected: Callable[[Welcome], None]
@@ -120,7 +123,7 @@ class RoomConnection:
             ping_interval=HEARTBEAT_S,
             ping_timeout=HEARTBEAT_S,
             close_timeout=2,
-            max_size=MAX_MESSAGE_BYTES,
+            max_size=MAX_FROM_SERVER_BYTES,
             max_queue=64,  # back-pressure: the server's send queue is bounded, too
             write_limit=MAX_MESSAGE_BYTES,
         ) as socket:
@@ -129,9 +132,6 @@ class RoomConnection:
             return await self._stay(socket, welcome)
 
     async def _stay(self, socket: ClientConnection, welcome: Welcome) -> str:
-        self.jid = _parse_own_jid(welcome)
-        self.ice_servers = welcome.ice_servers
-        self.clock_offset_s = _clock_offset_s(welcome)
         address = socket.local_address
         self.local_address = address[0] if address else None
         self._socket = socket
@@ -142,7 +142,7 @@ class RoomConnection:
         _log.info("in the room as %s", welcome.jid)
         reason = "the connection ended"
         try:
-            self._handlers.connected(welcome)
+            self._take(welcome)
             async with asyncio.TaskGroup() as tasks:
                 writer = tasks.create_task(_write(socket, outbox))
                 reason = await self._read(socket)
@@ -152,16 +152,25 @@ class RoomConnection:
             self._handlers.disconnected(reason)
         return reason
 
+    def _take(self, welcome: Welcome) -> None:
+        self.jid = _parse_own_jid(welcome)
+        self.ice_servers = welcome.ice_servers
+        self.clock_offset_s = _clock_offset_s(welcome)
+        self._handlers.connected(welcome)
+
     async def _read(self, socket: ClientConnection) -> str:
         try:
             while True:
                 text = await socket.recv()
                 try:
-                    message = decode(text)
+                    message = decode(text, MAX_FROM_SERVER_BYTES)
+                    if isinstance(message, Welcome):
+                        # What we may see has changed, or TURN credentials had to be renewed.
+                        self._take(message)
+                    else:
+                        self._handlers.message(message)
                 except ProtocolError as error:
                     _log.warning("from the room: %s", error)
-                    continue
-                self._handlers.message(message)
         except ConnectionClosed as error:
             return f"the connection closed ({error.rcvd.code if error.rcvd else 'lost'})"
 
@@ -185,7 +194,7 @@ def socket_url(web_url: str, name: str, capabilities: tuple[str, ...], resource:
 
 
 def _read_welcome(text: str | bytes) -> Welcome:
-    message = decode(text)
+    message = decode(text, MAX_FROM_SERVER_BYTES)
     if not isinstance(message, Welcome):
         raise ProtocolError(f"the room began with {type(message).__name__}, not Welcome")
     return message

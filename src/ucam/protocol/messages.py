@@ -199,11 +199,14 @@ _raw_decoder = msgspec.json.Decoder(dict[str, Any])
 _encoder = msgspec.json.Encoder()
 
 
-def decode(data: bytes | str) -> AnyMessage:
-    """Read one message of at most 64 KiB; raises `ProtocolError`."""
+def decode(data: bytes | str, max_bytes: int = MAX_MESSAGE_BYTES) -> AnyMessage:
+    """Read one message; raises `ProtocolError`.
+
+    What clients send has at most 64 KiB; a server's Welcome grows with the roster.
+    """
     size = len(data) if isinstance(data, bytes) else len(data.encode())
-    if size > MAX_MESSAGE_BYTES:
-        raise ProtocolError(f"message of {size} bytes; {MAX_MESSAGE_BYTES} are allowed")
+    if size > max_bytes:
+        raise ProtocolError(f"message of {size} bytes; {max_bytes} are allowed")
     kind: str | None = None
     try:
         raw = _raw_decoder.decode(data)

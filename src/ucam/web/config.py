@@ -84,13 +84,17 @@ class WebConfig(Section, kw_only=True, frozen=True):
     locations: dict[str, Location] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        people = set(self.userauth.allowed_emails)
+        storages = {location.storage for location in self.locations.values()}
         seen: dict[JID, str] = {}
         for name, location in self.locations.items():
+            if (twice := people & {*location.devices, location.storage}) != set():
+                raise ValueError(f"locations.{name}: {min(map(str, twice))} is also a person")
             if not LOCATION_NAME.fullmatch(name):
                 raise ValueError(f"locations.{name}: a name is letters, digits, - and _")
-            if location.storage in location.devices:
-                raise ValueError(f"locations.{name}: {location.storage} is camera and storage")
             for device in location.devices:
+                if device in storages:
+                    raise ValueError(f"locations.{name}: {device} is both camera and storage")
                 if device in seen:
                     raise ValueError(f"{device} stands in locations {seen[device]} and {name}")
                 seen[device] = name
