@@ -21,7 +21,10 @@ setup-tests: /usr/bin/python3
 	@/usr/bin/python3 tools/setup.py --tests
 
 /usr/bin/python3:
-	$$(test "$$(id -u)" = 0 || echo sudo) apt-get -q -y install --no-install-recommends python3
+	@echo "  installing Python …"
+	@root="$$(test "$$(id -u)" = 0 || echo sudo)"; $$root apt-get -qq update && \
+	  $$root env DEBIAN_FRONTEND=noninteractive \
+	  apt-get -qq -y install --no-install-recommends python3 >/dev/null
 
 test: check ## everything that CI runs
 	$(BIN)/pytest -q -n 4 -m "not browser"
