@@ -1,6 +1,7 @@
 """GStreamer, initialised once; the one place that says which versions of its libraries we mean."""
 
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import gi
@@ -18,7 +19,23 @@ with warnings.catch_warnings():
 
 Gst.init(None)
 
-__all__ = ["GLib", "Gst", "GstApp", "GstSdp", "GstVideo", "GstWebRTC", "has_element", "proves"]
+__all__ = [
+    "GLib",
+    "Gst",
+    "GstApp",
+    "GstSdp",
+    "GstVideo",
+    "GstWebRTC",
+    "has_element",
+    "proves",
+    "structure",
+]
+
+
+def structure(caps: Any, number: int = 0) -> AbstractContextManager[Any]:
+    """One structure of caps, for a `with`: newer bindings (1.26) lend it in that way only."""
+    found = caps.get_structure(number)
+    return found if hasattr(found, "__enter__") else nullcontext(found)
 
 
 def has_element(name: str) -> bool:

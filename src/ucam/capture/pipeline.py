@@ -12,7 +12,7 @@ from typing import Any
 
 from ucam.capture.config import Video
 from ucam.capture.encoder import Encoder
-from ucam.capture.gst import GLib, Gst, GstVideo
+from ucam.capture.gst import GLib, Gst, GstVideo, structure
 from ucam.capture.sources import Plan, fit, launch_text
 from ucam.media.avcc import parse_avcc
 from ucam.media.errors import MediaError
@@ -56,7 +56,9 @@ def fragment_encodes(launch: str) -> bool:
     caps = pad.query_caps(None) if pad is not None else None
     names = set()
     if caps is not None and not caps.is_any():
-        names = {caps.get_structure(n).get_name() for n in range(caps.get_size())}
+        for number in range(caps.get_size()):
+            with structure(caps, number) as media:
+                names.add(media.get_name())
     part.set_state(Gst.State.NULL)
     if names and names <= {"video/x-h264"}:
         return False
@@ -204,10 +206,10 @@ class Pipeline:
 
     def _select_stream(self, _rtspsrc: Any, _number: int, caps: Any) -> bool:
         # On GStreamer's thread.
-        stream = caps.get_structure(0)
-        if stream.get_string("media") != "video":
-            return False
-        encoding = stream.get_string("encoding-name")
+        with structure(caps) as stream:
+            if stream.get_string("media") != "video":
+                return False
+            encoding = stream.get_string("encoding-name")
         if encoding != "H264":
             self._loop.call_soon_threadsafe(self._end, f"it sends {encoding}, H.264 is wanted")
         return bool(encoding == "H264")
@@ -219,5 +221,6 @@ class Pipeline:
 
 
 def _read_format(caps: Any) -> Format:
-    record = caps.get_structure(0).get_value("codec_data")
+    with structure(caps) as stream:
+        record = stream.get_value("codec_data")
     return Format(caps, parse_avcc(record.extract_dup(0, record.get_size())))
