@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ucam.protocol.messages import (
+    MAX_DEPTH,
     AnswerMedia,
     Chat,
     IceCandidate,
@@ -78,6 +79,26 @@ def test_what_is_no_message(text: str, about: str | None) -> None:
     with pytest.raises(ProtocolError) as error:
         decode(text)
     assert error.value.about == about
+
+
+def nested(levels: int) -> str:
+    """A Status whose field `x` makes it nest `levels` deep."""
+    return '{"type":"Status","x":' + "[" * (levels - 1) + "]" * (levels - 1) + "}"
+
+
+def test_a_status_is_shallow_enough_for_every_welcome_that_holds_it() -> None:
+    assert isinstance(decode(nested(MAX_DEPTH)), Status)
+    for levels in (MAX_DEPTH + 1, 900, 3000):
+        with pytest.raises(ProtocolError) as error:
+            decode(nested(levels))
+        assert error.value.about in ("Status", None)
+
+
+def test_a_reason_does_not_echo_what_is_long() -> None:
+    with pytest.raises(ProtocolError) as error:
+        decode('{"type":"' + "A" * 60_000 + '"}')
+    assert len(str(error.value)) < 400
+    assert len(error.value.about or "") <= 128
 
 
 def test_too_large() -> None:

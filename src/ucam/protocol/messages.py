@@ -11,6 +11,11 @@ import msgspec
 from ucam.base.tokens import Role
 
 MAX_MESSAGE_BYTES = 64 * 1024
+# Of a Status, whose fields are open: a deep one that just passes here would break whoever has to
+# write or read it inside a Welcome.
+MAX_DEPTH = 16
+MAX_ABOUT_CHARACTERS = 128
+MAX_REASON_CHARACTERS = 300
 
 
 class ProtocolError(ValueError):
@@ -210,16 +215,32 @@ def decode(data: bytes | str, max_bytes: int = MAX_MESSAGE_BYTES) -> AnyMessage:
     kind: str | None = None
     try:
         raw = _raw_decoder.decode(data)
-        kind = raw["type"] if isinstance(raw.get("type"), str) else None
+        kind = raw["type"][:MAX_ABOUT_CHARACTERS] if isinstance(raw.get("type"), str) else None
         if kind == "Status":
-            # An open set of fields (a newer device tells more), so it is read by hand.
-            sender = raw.pop("from", None)
-            del raw["type"]
-            return Status(fields=raw, from_=sender if isinstance(sender, str) else None)
+            return _status(raw)
         message: AnyMessage = _decoder.decode(data)
         return message
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ProtocolError(f"not a message of the room: {error}", kind) from None
+        # The reason may quote what was sent, at any length.
+        reason = str(error)[:MAX_REASON_CHARACTERS]
+        raise ProtocolError(f"not a message of the room: {reason}", kind) from None
+
+
+def _status(raw: dict[str, Any]) -> Status:
+    """An open set of fields (a newer device tells more), so it is read by hand."""
+    sender = raw.pop("from", None)
+    del raw["type"]
+    if not _shallow(raw, MAX_DEPTH):
+        raise ProtocolError(f"a Status nests at most {MAX_DEPTH} deep", "Status")
+    return Status(fields=raw, from_=sender if isinstance(sender, str) else None)
+
+
+def _shallow(value: object, levels: int) -> bool:
+    """Whether at most `levels` objects and lists stand inside each other."""
+    if not isinstance(value, dict | list):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_shallow(one, levels - 1) for one in inner)
 
 
 def encode(message: AnyMessage) -> str:
