@@ -116,6 +116,12 @@ def test_a_player_of_a_device_neither_replaces_nor_receives_for_it(room: Room) -
     assert len(sent_to(effects, T)) == 1
 
 
+def test_a_player_that_came_first_gives_way(room: Room) -> None:
+    room.disconnect(T, NOW_S)
+    assert closed(room.connect(8, who(f"{TILL}/t", "player"), NOW_S)) == []
+    assert closed(room.connect(T, who(f"{TILL}/t", "device"), NOW_S)) == [(8, CLOSE_REPLACED)]
+
+
 def test_who_has_no_access_is_closed(room: Room) -> None:
     assert room.connect(9, who("eve@example.com/x"), NOW_S) != []
     assert closed(room.connect(9, who("eve@example.com/x"), NOW_S)) == [(9, CLOSE_NO_ACCESS)]

@@ -133,6 +133,7 @@ async def test_what_a_newcomer_says_of_itself_is_limited(web: Running) -> None:
         "resource=a/b",
         "resource=" + "x" * 70,
         "capabilities=" + ",".join("abcdefghij" * 2),
+        "&".join("x=1" for _ in range(30)),
     ):
         assert (await refused(web, query, additional_headers=headers))[0] == 400
     ann = await web.log_in(ANN)
@@ -323,6 +324,31 @@ async def test_who_takes_no_messages_is_disconnected_and_nobody_waits(tmp_path: 
     assert gone["jid"].startswith(ANN)
     hearing.ended.set()
     await ends[1]
+
+
+async def test_a_fault_of_ours_is_logged_and_ends_that_connection_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = Room(access(tmp_path))
+    sockets = Sockets(room, "http://127.0.0.1")
+    sockets.authority = Trusting()
+    other = Wire(deaf=False)
+    end = other.run(sockets, BOB)
+    await asyncio.sleep(0.05)  # Bob is in the room
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("of ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room, "connect", broken)
+        wire = Wire(deaf=False)
+        await wire.run(sockets, ANN)
+    assert (wire.sent[-1]["type"], wire.sent[-1]["code"]) == ("websocket.close", 1011)
+    assert "of ours" not in wire.sent[-1]["reason"]
+    assert "RuntimeError: of ours" in caplog.text
+    assert not end.done()
+    other.ended.set()
+    await end
 
 
 async def test_the_server_says_goodbye_when_it_ends(tmp_path: Path) -> None:

@@ -74,9 +74,10 @@ class Room:
             return [Close(connection, CLOSE_NO_ACCESS, "no access")]
         effects: list[Effect] = []
         for old in self._members.in_the_way(who, party):
-            if old.party.role != who.role:
-                # A player made for a device must not push that device out by taking its resource.
-                return [*effects, Close(connection, CLOSE_REPLACED, "this resource is in use")]
+            if who.role == "player" != old.party.role:
+                # A player made for somebody must not push them out by taking their resource, nor
+                # keep it from them when it came first.
+                return [Close(connection, CLOSE_REPLACED, "this resource is in use")]
             effects += self.disconnect(old.connection, now_s)
             effects.append(Close(old.connection, CLOSE_REPLACED, "replaced by a newer connection"))
         bucket = Bucket(MESSAGES_PER_S, MESSAGE_BURST, now_s)

@@ -37,10 +37,13 @@ from ucam.web.room import Room
 _log = logging.getLogger(__name__)
 
 MAX_WAITING_MESSAGES = 256
+MAX_PARAMETERS = 20
 MAX_NAME_CHARACTERS = 64
 MAX_CAPABILITIES = 16
 MAX_CAPABILITY_CHARACTERS = 32
 CLOSE_TIMEOUT_S = 5.0
+CLOSE_FAILED = 1011
+FAILED = "something went wrong here; the log says what"
 # Well under the 5 s after which access that was withdrawn must be gone.
 WATCH_INTERVAL_S = 1.0
 
@@ -83,6 +86,13 @@ class Sockets:
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         """One WebSocket connection, from handshake to end."""
+        try:
+            await self._connection(scope, receive, send)
+        except Exception:  # noqa: BLE001 - the framework around us would log nothing
+            _log.exception("a connection failed")
+            await _close(send, CLOSE_FAILED, FAILED)
+
+    async def _connection(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         if scope["type"] != ScopeType.WEBSOCKET:
             await _http_refusal(send, 426, "this address speaks WebSocket", plain=True)
             return
@@ -95,8 +105,8 @@ class Sockets:
         if origin is not None and not same_origin(origin, self._origin):
             await _http_refusal(send, 403, "this page is not ours")
             return
-        query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20)
         try:
+            query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=MAX_PARAMETERS)
             claims = await self._enter(headers.get("authorization", ""), query)
             who = newcomer(claims, query)
         except Unauthorized as error:
@@ -138,11 +148,12 @@ class Sockets:
             # The room first: whoever comes now sees this connection gone.
             self._sockets.pop(socket.id, None)
             self.apply(self._room.disconnect(socket.id, time.time()))
-        wish = socket.closing.result() if socket.closing.done() else None
-        _log.info("%s has gone%s", who.jid, f" ({wish.reason})" if wish else "")
         for result in results:
             if isinstance(result, Exception) and not isinstance(result, OSError):
                 _log.error("socket of %s failed", who.jid, exc_info=result)
+                socket.close(CLOSE_FAILED, FAILED)
+        wish = socket.closing.result() if socket.closing.done() else None
+        _log.info("%s has gone%s", who.jid, f" ({wish.reason})" if wish else "")
         if wish is not None:
             await _close(send, wish.code, wish.reason)
 
