@@ -50,6 +50,42 @@ async def tiny_web(answer: Callable[[Asked], tuple[int, bytes]]) -> AsyncIterato
         yield web
 
 
+@dataclass
+class Other:
+    """Something on a port that is no web application."""
+
+    url: str = ""
+    asked: int = 0
+
+
+@asynccontextmanager
+async def speaking(words: bytes, drip: bytes = b"") -> AsyncIterator[Other]:
+    """Says `words` to whoever asks, then `drip` again and again until the peer hangs up."""
+    other, talks = Other(), set[asyncio.Task[None]]()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            other.asked += 1
+            writer.write(words)
+            while drip:
+                writer.write(drip)
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        except ConnectionError:
+            pass
+        finally:
+            writer.transport.abort()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.add(asyncio.create_task(talk(reader, writer)))
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+        other.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield other
+        await asyncio.gather(*talks)
+
+
 def unsigned_token(issued_s: float, expires_s: float, subject: str = "cam001@studio.loc") -> str:
     """A token as a device reads its own: the signature is the others' business."""
 

@@ -8,7 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from device.helpers import unsigned_token
+from device.helpers import speaking, unsigned_token
+from ucam.base.backoff import Backoff
 from ucam.base.times import format_utc
 from ucam.device.room import RoomConnection, RoomHandlers, socket_url
 from ucam.device.token import TokenStore
@@ -21,6 +22,7 @@ WELCOME = Welcome(
     server_time=format_utc(0),
     locations=(),
 )
+real_delay = Backoff.next_delay_s
 Behaviour = Callable[[ServerConnection], Awaitable[None]]
 
 
@@ -120,6 +122,62 @@ async def test_a_room_that_does_not_welcome_is_left(tmp_path: Path) -> None:
     async with in_a_room(tmp_path, behaviour) as (_, seen):
         await seen.next("connected")
         assert times == 2
+
+
+async def test_a_room_that_hangs_up_before_its_welcome_is_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    times = 0
+
+    async def behaviour(socket: ServerConnection) -> None:
+        nonlocal times
+        times += 1
+        if times == 1:
+            await socket.close(4403)
+        else:
+            await socket.send(encode(WELCOME))
+            await socket.wait_closed()
+
+    async with in_a_room(tmp_path, behaviour) as (_, seen):
+        await seen.next("connected")
+    assert "no longer has this device" in caplog.text
+
+
+async def test_what_is_no_web_application_is_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(unsigned_token(0, 10))
+    async with speaking(b"SSH-2.0-OpenSSH_9.2\r\n\r\n") as other:
+        tokens = TokenStore(tmp_path / "token", None)
+        task = asyncio.create_task(
+            RoomConnection(other.url, tokens, Seen().handlers, name="x").run()
+        )
+        async with asyncio.timeout(5):
+            while other.asked < 2:
+                await asyncio.sleep(0.01)
+        assert not task.done()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_devices_with_one_jid_do_not_fight_without_pause(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def behaviour(socket: ServerConnection) -> None:
+        await socket.send(encode(WELCOME))
+        await socket.close(4409)
+
+    delays: list[float] = []
+
+    def shorter(backoff: Backoff) -> float:
+        delays.append(backoff._next_s)
+        return real_delay(backoff) / 50
+
+    monkeypatch.setattr(Backoff, "next_delay_s", shorter)
+    async with in_a_room(tmp_path, behaviour) as (_, seen):
+        for _ in range(4):
+            await seen.next("connected")
+            await seen.next("disconnected")
+    assert delays[:3] == [0.5, 1.0, 2.0]
+    assert "another one came with the same JID" in caplog.text
 
 
 async def test_a_room_that_takes_nothing_is_left(

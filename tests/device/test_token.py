@@ -5,9 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from device.helpers import Asked, tiny_web, unsigned_token
-from ucam.device.http import WebRefused, WebUnavailable
+from device.helpers import Asked, speaking, tiny_web, unsigned_token
+from ucam.device import http
+from ucam.device.http import WebRefused, WebUnavailable, request
 from ucam.device.token import TokenFileError, TokenStore, read_life
+
+
+def answer_with(token: str) -> bytes:
+    return json.dumps({"token": token}).encode()
 
 
 def test_life_is_read_without_a_key() -> None:
@@ -56,6 +61,11 @@ async def test_at_half_life_the_successor_is_written_before_it_is_used(tmp_path:
         (401, b"", WebRefused),
         (200, b"<html>", WebUnavailable),
         (200, b'{"token": "x"}', WebUnavailable),
+        (200, answer_with(unsigned_token(0, 10, "cam002@studio.loc")), WebUnavailable),
+        (200, answer_with(unsigned_token(0, 10**30)), WebUnavailable),
+        (200, answer_with("e30\r\nX: y." + unsigned_token(0, 10).split(".", 1)[1]), WebUnavailable),
+        (200, answer_with(unsigned_token(0, 10) + "A" * 5000), WebUnavailable),
+        (200, b"x" * 2_000_000, WebUnavailable),
     ],
 )
 async def test_a_refusal_keeps_the_old_token(
@@ -76,4 +86,30 @@ async def test_no_redirect_carries_the_token_elsewhere(tmp_path: Path) -> None:
     async with tiny_web(lambda _: (302, b"")) as web:
         with pytest.raises(WebRefused):
             await TokenStore(path, web.url).recycle()
+    assert len(web.asked) == 1
+
+
+async def test_what_speaks_no_http_is_told_as_such() -> None:
+    async with speaking(b"SSH-2.0-OpenSSH_9.2\r\n\r\n") as other:
+        with pytest.raises(WebUnavailable, match="no HTTP"):
+            await request(f"{other.url}/healthz")
+
+
+async def test_a_body_that_never_ends_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "LONGEST_BODY_S", 0.1)
+    async with speaking(b"HTTP/1.1 200 OK\r\n\r\n", drip=b"x") as other:
+        with pytest.raises(WebUnavailable, match="didn't come to an end"):
+            await request(f"{other.url}/healthz")
+
+
+async def test_a_clock_that_is_ahead_makes_no_storm_of_renewals(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(unsigned_token(0, 10))
+    numbers = iter(range(10, 1000))
+    async with tiny_web(lambda _: (200, answer_with(unsigned_token(0, next(numbers))))) as web:
+        store = TokenStore(path, web.url)
+        task = asyncio.create_task(store.run())
+        await asyncio.sleep(0.5)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
     assert len(web.asked) == 1

@@ -1,11 +1,15 @@
 """Two small requests to the web application, in a thread: devices need no HTTP library for them."""
 
 import asyncio
+import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException, HTTPResponse
 from urllib.parse import urlsplit
 
+# For each step on the socket, and for a body that comes drop by drop.
 TIMEOUT_S = 5.0
+LONGEST_BODY_S = 15.0
 MAX_BODY_BYTES = 1_000_000
 
 
@@ -41,12 +45,24 @@ def _request(url: str, method: str, bearer: str | None) -> bytes:
     opener = urllib.request.build_opener(_NoRedirect)
     try:
         with opener.open(wanted, timeout=TIMEOUT_S) as answer:
-            body: bytes = answer.read(MAX_BODY_BYTES + 1)
+            return _read_body(answer, url)
     except urllib.error.HTTPError as error:
         error.close()
         raise WebRefused(error.code) from None
+    except HTTPException as error:
+        raise WebUnavailable(f"{url} answered no HTTP ({type(error).__name__})") from None
     except (OSError, ValueError) as error:
         raise WebUnavailable(str(getattr(error, "reason", error))) from None
-    if len(body) > MAX_BODY_BYTES:
-        raise WebUnavailable(f"{url} answered more than {MAX_BODY_BYTES} bytes")
+
+
+def _read_body(answer: HTTPResponse, url: str) -> bytes:
+    # A thread that waits for a web application without end would hold up the end of the process.
+    until_s = time.monotonic() + LONGEST_BODY_S
+    body = b""
+    while piece := answer.read1(65_536):
+        body += piece
+        if len(body) > MAX_BODY_BYTES:
+            raise WebUnavailable(f"{url} answered more than {MAX_BODY_BYTES} bytes")
+        if time.monotonic() > until_s:
+            raise WebUnavailable(f"{url} didn't come to an end in {LONGEST_BODY_S:.0f} s")
     return body

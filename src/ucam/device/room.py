@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from ucam import __version__
 from ucam.base.backoff import Backoff
@@ -31,6 +31,16 @@ MAX_WAITING_MESSAGES = 256
 MAX_FROM_SERVER_BYTES = 4 << 20
 HEARTBEAT_S = 20.0
 OPEN_TIMEOUT_S = 10.0
+# A connection that held on for so long was a good one: the next try comes soon again. Two devices
+# with one JID throw each other out at once, and must not do so several times a second.
+GOOD_AFTER_S = 20.0
+# The room's close codes (RFC 6455 §7.4.2: an application's own), as people are told.
+CLOSED_BECAUSE = {
+    4401: "the token is no longer good",
+    4403: "the web application's configuration no longer has this device",
+    4409: "another one came with the same JID: is its token in use twice?",
+    4429: "we were too slow",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +109,9 @@ class RoomConnection:
                 if error.response.status_code in (401, 403):
                     reason += " (is the token right, and the device in its configuration?)"
                     self._reload_token()
-            except InvalidURI as error:
-                reason = str(error)
-            except (OSError, InvalidHandshake, TimeoutError, ProtocolError) as error:
+            except ConnectionClosed as error:
+                reason = _why_closed(error)
+            except (OSError, WebSocketException, ProtocolError, ValueError) as error:
                 reason = f"{type(error).__name__}: {error}" if str(error) else "no answer in time"
             delay_s = self._backoff.next_delay_s()
             _log.warning("room: %s; next try in %.1f s", reason, delay_s)
@@ -138,7 +148,7 @@ class RoomConnection:
         # Full means that the room takes nothing: see send().
         outbox: asyncio.Queue[str] = asyncio.Queue(MAX_WAITING_MESSAGES)
         self._outbox = outbox
-        self._backoff.reset()
+        began_s = time.monotonic()
         _log.info("in the room as %s", welcome.jid)
         reason = "the connection ended"
         try:
@@ -149,6 +159,8 @@ class RoomConnection:
                 writer.cancel()
         finally:
             self._outbox = self._socket = None
+            if time.monotonic() - began_s >= GOOD_AFTER_S:
+                self._backoff.reset()
             self._handlers.disconnected(reason)
         return reason
 
@@ -172,7 +184,7 @@ class RoomConnection:
                 except ProtocolError as error:
                     _log.warning("from the room: %s", error)
         except ConnectionClosed as error:
-            return f"the connection closed ({error.rcvd.code if error.rcvd else 'lost'})"
+            return _why_closed(error)
 
 
 async def _write(socket: ClientConnection, outbox: asyncio.Queue[str]) -> None:
@@ -181,6 +193,12 @@ async def _write(socket: ClientConnection, outbox: asyncio.Queue[str]) -> None:
             await socket.send(await outbox.get())
     except ConnectionClosed:
         return  # the reader tells
+
+
+def _why_closed(error: ConnectionClosed) -> str:
+    if error.rcvd is None:
+        return "the connection was lost"
+    return CLOSED_BECAUSE.get(error.rcvd.code, f"the web application closed it ({error.rcvd.code})")
 
 
 def socket_url(web_url: str, name: str, capabilities: tuple[str, ...], resource: str | None) -> str:

@@ -7,9 +7,11 @@ import asyncio
 import base64
 import json
 import logging
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -20,6 +22,12 @@ from ucam.device.http import WebRefused, WebUnavailable, request
 
 _log = logging.getLogger(__name__)
 LONGEST_NAP_S = 3600.0
+# Even when a successor seems to be past its half already: then our clock is ahead.
+LEAST_BETWEEN_RENEWALS_S = 60.0
+# RFC 7515 §7.1: what goes into a header and a file is nothing else.
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+# Seconds since 1970 that every calendar function takes (the year 9999).
+_Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
 
 
 class TokenFileError(ValueError):
@@ -43,8 +51,8 @@ class Life:
 
 class _Payload(msgspec.Struct):
     sub: str
-    iat: int
-    exp: int
+    iat: _Moment
+    exp: _Moment
     loc: tuple[str, ...] = ()
 
 
@@ -54,11 +62,13 @@ class _Recycled(msgspec.Struct):
 
 def read_life(token: str) -> Life:
     """The claims that a device needs of its own token; raises `TokenFileError`."""
+    if len(token) > MAX_TOKEN_LENGTH or not _COMPACT.fullmatch(token):
+        raise TokenFileError("it holds no token")
     try:
         payload = token.split(".")[1]
         raw = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
         claims = msgspec.convert(json.loads(raw), _Payload)
-    except (IndexError, ValueError) as error:
+    except (ValueError, RecursionError) as error:
         raise TokenFileError(f"it holds no token ({type(error).__name__})") from None
     return Life(claims.sub, claims.loc, claims.iat, claims.exp)
 
@@ -109,6 +119,8 @@ class TokenStore:
             life = read_life(token)
         except ValueError as error:
             raise WebUnavailable(f"/auth answered no token ({type(error).__name__})") from None
+        if life.subject != self._life.subject:
+            raise WebUnavailable(f"/auth answered with the token of {life.subject}")
         await asyncio.to_thread(write_atomically, self._path, token.encode() + b"\n")
         self._token, self._life = token, life
         _log.info(
@@ -129,6 +141,7 @@ class TokenStore:
             try:
                 await self.recycle()
                 backoff.reset()
+                await asyncio.sleep(LEAST_BETWEEN_RENEWALS_S)
                 continue
             except WebUnavailable as error:
                 _log.warning("token not renewed: %s", error)
