@@ -92,6 +92,14 @@ def test_confirmed_units_that_are_dropped_leave_no_gap() -> None:
     spool.confirm("a", 2)
     spool.append(A, unit(10))
     assert spool.gaps == (Gap("a", 3, 4, 300_000, 400_000),)
+    spool = filled(10, max_units=10)
+    spool.confirm("a", 8)
+    spool.append(A, unit(10, size=7 * COST))
+    assert spool.gaps == (Gap("a", 9, 9, 900_000, 900_000),)
+    spool = filled(10, max_units=10)
+    spool.confirm("a", 9)
+    assert spool.append(A, unit(10, size=7 * COST)) is True
+    assert spool.gaps == ()
 
 
 def test_full_memory_drops_the_oldest_group_and_remembers_the_gap() -> None:
@@ -122,11 +130,20 @@ def test_a_group_larger_than_the_memory_loses_its_rest_as_well() -> None:
     assert numbers(spool) == [5, 6]
 
 
-def test_a_unit_larger_than_the_memory_is_a_gap() -> None:
-    spool = Spool(3 * COST)
-    assert spool.append(A, unit(0, size=10_000)) is False
-    assert spool.memory == 0
-    assert len(spool.gaps) == 1
+def test_a_unit_larger_than_the_memory_is_a_gap_and_drives_nothing_out() -> None:
+    spool = filled(3, max_units=10)
+    assert spool.append(A, unit(3, size=10_000)) is False
+    assert spool.append(A, unit(4)) is False  # it refers to the one that is missing
+    assert spool.append(A, unit(5)) is True
+    assert spool.gaps == (Gap("a", 3, 4, 300_000, 400_000),)
+    assert numbers(spool) == [0, 1, 2, 5]
+
+
+def test_a_full_memory_gets_more_room_than_one_group_at_once() -> None:
+    spool = filled(80, max_units=80)
+    spool.append(A, unit(80))
+    assert spool.gaps == (Gap("a", 0, 14, 0, 1_400_000),)
+    assert all(spool.append(A, unit(number)) for number in range(81, 95))
 
 
 @given(

@@ -3,7 +3,7 @@
 Access units leave the spool in the order they came, run after run. They are kept until storage
 says that they are durable. A confirmed unit stays as long as unconfirmed ones need its group of
 pictures: a new connection begins at a keyframe, and storage, which counts, drops what it has. When
-the memory is full, the oldest group of pictures goes (what is left then starts at a keyframe
+the memory is full, the oldest groups of pictures go (what is left then starts at a keyframe
 again) and the hole is remembered.
 """
 
@@ -16,6 +16,9 @@ from ucam.media.access_unit import AccessUnit
 # What an access unit costs beside its bytes: objects and lists, measured roughly.
 OVERHEAD_BYTES = 400
 MAX_GAPS = 64
+# What goes at once when the memory is full. Group by group, a connection slower than the camera
+# would have each group dropped while it is being sent: a session and a chunk for every second.
+SLACK = 1 / 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +101,7 @@ class Spool:
     def append(self, run: Run, unit: AccessUnit) -> bool:
         """Keep an access unit. False when something was lost for want of memory: see `gaps`."""
         item = Spooled(run, unit)
-        whole = True
-        while self._units and self._bytes + item.cost > self._max_bytes:
-            self._drop_oldest_group()
-            whole = False
+        whole = item.cost > self._max_bytes or self._make_room(item.cost)
         if self._can_begin_or_follow(item):
             self._units.append(item)
             self._bytes += item.cost
@@ -152,13 +152,29 @@ class Spool:
     def _forget_whole_groups(self) -> None:
         """Drop confirmed units in front of the last keyframe that something needs."""
         while self._confirmed:
-            end = next(
-                (n for n in range(1, len(self._units)) if self._units[n].unit.keyframe), None
-            )
+            end = self._next_group()
             if end is None or end > self._confirmed:
                 return
             for _ in range(end):
                 self._pop()
+
+    def _next_group(self) -> int | None:
+        """Where the second group of pictures begins."""
+        return next((n for n in range(1, len(self._units)) if self._units[n].unit.keyframe), None)
+
+    def _make_room(self, cost: int) -> bool:
+        """Drop the oldest groups if need be; whether nothing unconfirmed was among them."""
+        full = self._max_bytes - cost
+        if self._bytes <= full:
+            return True
+        enough = full - int(self._max_bytes * SLACK)
+        whole = True
+        # For the slack alone, the group that is being captured doesn't go.
+        while self._units and (
+            self._bytes > full or (self._bytes > enough and self._next_group() is not None)
+        ):
+            whole = self._drop_oldest_group() and whole
+        return whole
 
     def _pop(self) -> Spooled:
         item = self._units.popleft()
@@ -170,13 +186,15 @@ class Spool:
     def _can_begin_or_follow(self, item: Spooled) -> bool:
         """Whether what it refers to is still here: the pictures since the last keyframe."""
         if item.cost > self._max_bytes:
+            self._lost_group = True
             return False
         if item.unit.keyframe or not self._lost_group:
             self._lost_group = False
             return True
         return False
 
-    def _drop_oldest_group(self) -> None:
+    def _drop_oldest_group(self) -> bool:
+        """Whether nothing unconfirmed was in it."""
         lost: list[Spooled] = []
         while True:
             if not self._confirmed:
@@ -192,6 +210,7 @@ class Spool:
         if lost:
             begin, end = lost[0].unit, lost[-1].unit
             self._remember(Gap(lost[0].run.id, begin.number, end.number, begin.utc_us, end.utc_us))
+        return not lost
 
     def _remember(self, gap: Gap) -> None:
         before = self._gaps[-1] if self._gaps else None
