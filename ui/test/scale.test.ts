@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { TimelineData } from '../src/core/library.ts';
 import {
   bars,
+  fitted,
   gapAt,
   inside,
   labels,
@@ -114,4 +115,24 @@ test('what there is at a moment, in words', () => {
   assert.deepEqual(words, ['stored', 'nothing recorded', 'on the device', 'not yet']);
   assert.equal(gapAt(known, DAY.from + 150)?.reason, 'power lost');
   assert.equal(gapAt(known, DAY.from + 50), null);
+});
+
+test('the window to begin with holds the recordings and the playhead as closely as the steps allow', () => {
+  const began = DAY.from + 36_000;
+  const after = (seconds: number) => {
+    const now = began + seconds;
+    const found = fitted(data({ spans: [{ from: began, to: now - 1 }] }), now, DAY);
+    assert.ok(found && found.window.from <= began && found.window.to >= now);
+    return found.zoom;
+  };
+  assert.deepEqual([0, 180, 539, 541, 3_300, 7_200, 20_000].map(after), [3, 3, 3, 2, 1, 1, 0]);
+});
+
+test('the window to begin with lies inside the day; of an empty day there is none', () => {
+  const start = fitted(data({ spans: [{ from: DAY.from, to: DAY.from + 60 }] }), null, DAY);
+  assert.deepEqual(start?.window, { from: DAY.from, to: DAY.from + 600 });
+  const onDevice = [{ from: DAY.to - 60, to: DAY.to }];
+  const end = fitted(data({ onDevice }), DAY.from - 5, DAY);
+  assert.deepEqual(end?.window, { from: DAY.to - 600, to: DAY.to });
+  assert.equal(fitted(data({}), DAY.from + 5, DAY), null);
 });

@@ -55,6 +55,10 @@ export class App {
     };
     this.session.subscribe(() => this.#signedIn());
     addEventListener('pagehide', () => this.#leave());
+    addEventListener('pageshow', ({ persisted }) => {
+      // Back by the browser's back button, with every picture still in its place.
+      if (persisted) for (const feed of this.#feeds.values()) feed.kick();
+    });
     this.#signedIn();
   }
 

@@ -111,13 +111,3 @@ function run(chunk: Chunk, first: number, count: number, bytes: number): Run | n
   if (!head || !tail) return null;
   return { chunk, fragments, offset: head.offset, length, start: head.start, end: tail.end };
 }
-
-/** The newest moment there is, or null. */
-export function newest(chunks: Chunk[]): number | null {
-  let end: number | null = null;
-  for (const chunk of chunks) {
-    const last = chunk.fragments.at(-1);
-    if (last && (end === null || last.end > end)) end = last.end;
-  }
-  return end;
-}

@@ -1,4 +1,5 @@
 import { ChannelError } from './answers.ts';
+import { pause } from './backoff.ts';
 import { Library } from './library.ts';
 import { MediaBuffer, STALL_EDGE } from './media-buffer.ts';
 import type { RecordingsChannel } from './recordings.ts';
@@ -280,19 +281,4 @@ export class Player {
     this.#trouble = text;
     this.#events.trouble(text);
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  return new Promise((resolve, reject) => {
-    const stop = (): void => {
-      clearTimeout(timer);
-      reject(signal.reason as Error);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop);
-      resolve();
-    }, ms);
-    signal.addEventListener('abort', stop, { once: true });
-  });
 }

@@ -1,6 +1,6 @@
 import type { Answer } from './answers.ts';
 import { Answers, ChannelError, NotFound } from './answers.ts';
-import { Backoff } from './backoff.ts';
+import { Backoff, pause } from './backoff.ts';
 import type { CallRoom } from './call.ts';
 import { Call } from './call.ts';
 
@@ -59,7 +59,7 @@ export class RecordingsChannel {
           const again = error instanceof ChannelError && !(error instanceof StorageAway);
           if (!again || options.onPiece || attempt >= ATTEMPTS) throw error;
         }
-        await this.#pause(options.signal);
+        await pause(this.#backoff.next(), options.signal);
       }
     } finally {
       this.#running -= 1;
@@ -126,11 +126,6 @@ export class RecordingsChannel {
     });
   }
 
-  async #pause(signal: AbortSignal | undefined): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, this.#backoff.next()));
-    signal?.throwIfAborted();
-  }
-
   #open(): Promise<RTCDataChannel> {
     this.#opening ??= this.#connect();
     return this.#opening;
@@ -175,6 +170,7 @@ export class RecordingsChannel {
     };
     const ready = (): void => {
       this.#backoff.reset();
+      clearInterval(this.#watch);
       this.#watch = setInterval(() => this.#judge(), 1_000);
       resolve(channel);
     };

@@ -114,10 +114,6 @@ export class Room {
     return null;
   }
 
-  nameOf(jid: string): string {
-    return this.#names.get(bare(jid)) ?? local(jid);
-  }
-
   people(): Peer[] {
     return [...this.peers.values()].filter((peer) => peer.role === 'user');
   }

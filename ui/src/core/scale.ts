@@ -49,6 +49,46 @@ export function inside(window: Window, day: Window): Window {
   return window;
 }
 
+/** From the first to the last recording, stored or still on the device. */
+function extent(data: TimelineData): Window | null {
+  const all = [...data.spans, ...data.onDevice];
+  if (!all.length) return null;
+  return {
+    from: Math.min(...all.map((one) => one.from)),
+    to: Math.max(...all.map((one) => one.to)),
+  };
+}
+
+/** Kept free on both sides of what a window was fitted to, as a share of it. */
+const MARGIN = 0.05;
+
+/**
+ * The closest zoom that holds a day's recordings and the playhead, and a window to begin with: the
+ * first minutes of an installation, a line 1 px wide in 24 h, are seen and clicked. Null when
+ * nothing is recorded.
+ */
+export function fitted(
+  data: TimelineData,
+  playhead: number | null,
+  day: Window,
+): { zoom: number; window: Window; holds: Window } | null {
+  const all = extent(data);
+  if (!all) return null;
+  const at = playhead !== null && playhead >= day.from && playhead < day.to ? playhead : all.to;
+  const holds = {
+    from: Math.max(day.from, Math.min(all.from, at)),
+    to: Math.min(day.to, Math.max(all.to, at)),
+  };
+  const length = holds.to - holds.from;
+  const zoom = Math.max(
+    0,
+    ZOOMS.findLastIndex(({ seconds }) => length <= seconds * (1 - 2 * MARGIN)),
+  );
+  const seconds = zoom === 0 ? day.to - day.from : (ZOOMS[zoom] as Zoom).seconds;
+  const from = holds.from - seconds * MARGIN;
+  return { zoom, window: inside({ from, to: from + seconds }, day), holds };
+}
+
 /** Round moments of the zone's clock: every `step` seconds since its midnight. */
 export function marks(window: Window, step: number, zone: string | null): number[] {
   const found: number[] = [];

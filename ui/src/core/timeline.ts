@@ -1,6 +1,6 @@
 import type { TimelineData } from './library.ts';
 import type { Window, Zoom } from './scale.ts';
-import { inside, panned, toTime, toX, zoomed, ZOOMS } from './scale.ts';
+import { fitted, inside, panned, toTime, toX, zoomed, ZOOMS } from './scale.ts';
 import { readPalette, TimelinePainter } from './timeline-paint.ts';
 
 export interface TimelineEvents {
@@ -27,6 +27,9 @@ export class Timeline {
   readonly #events: TimelineEvents;
   readonly #stop = new AbortController();
   readonly #pointers = new Map<number, number>();
+  readonly #resized: ResizeObserver;
+  /** Until somebody zooms or pans, the window is the closest that holds all recordings. */
+  #fits = true;
   #zone: string | null;
   #day: Window;
   #dayData: TimelineData | null = null;
@@ -37,6 +40,8 @@ export class Timeline {
   #drawing = 0;
   #from: { x: number; window: Window; scrub: boolean; moved: boolean } | null = null;
   #pinch = 0;
+  /** Counts the window's moves: a newer one ends a glide. */
+  #moves = 0;
 
   constructor(
     canvas: HTMLCanvasElement,
@@ -49,6 +54,7 @@ export class Timeline {
     this.#zone = zone;
     this.window = { ...day };
     this.#events = events;
+    this.#resized = new ResizeObserver(() => this.draw());
     this.#listen();
   }
 
@@ -64,6 +70,7 @@ export class Timeline {
   setData(day: TimelineData | null, fine: TimelineData | null): void {
     this.#dayData = day;
     this.#data = fine ?? day;
+    this.#fit();
     this.draw();
   }
 
@@ -85,6 +92,7 @@ export class Timeline {
   setZoom(zoom: number, about?: number): void {
     const level = ZOOMS[Math.min(ZOOMS.length - 1, Math.max(0, zoom))] as Zoom;
     if (ZOOMS.indexOf(level) === this.zoom) return;
+    this.#fits = false;
     this.zoom = ZOOMS.indexOf(level);
     const seconds = this.zoom === 0 ? this.#day.to - this.#day.from : level.seconds;
     const centre = about ?? this.#playhead ?? this.#now;
@@ -103,6 +111,7 @@ export class Timeline {
 
   close(): void {
     this.#stop.abort();
+    this.#resized.disconnect();
     cancelAnimationFrame(this.#drawing);
   }
 
@@ -110,7 +119,25 @@ export class Timeline {
     return this.#canvas.clientWidth;
   }
 
+  /** While nobody has chosen: zooms out as the recordings grow, and stays when all is in view. */
+  #fit(): void {
+    if (!this.#fits || !this.#dayData || this.#pointers.size) return;
+    const found = fitted(this.#dayData, this.#playhead, this.#day);
+    if (!found) return;
+    const { zoom, window, holds } = found;
+    if (zoom === this.zoom && holds.from >= this.window.from && holds.to <= this.window.to) return;
+    this.zoom = zoom;
+    this.#glide(window);
+  }
+
+  #pan(from: Window, pixels: number): void {
+    this.#fits = false;
+    const perPixel = (from.to - from.from) / this.#width;
+    this.#show(inside(panned(from, pixels * perPixel), this.#day));
+  }
+
   #show(window: Window): void {
+    this.#moves += 1;
     this.window = window;
     this.#events.window(window, this.zoom);
     this.draw();
@@ -121,10 +148,12 @@ export class Timeline {
       this.#show(to);
       return;
     }
+    this.#moves += 1;
+    const move = this.#moves;
     const from = this.window;
     const begin = performance.now();
     const step = (time: number): void => {
-      if (this.#stop.signal.aborted) return;
+      if (this.#stop.signal.aborted || move !== this.#moves) return;
       const share = Math.min(1, Math.max(0, (time - begin) / ZOOM_MS));
       const eased = 1 - (1 - share) ** 3;
       this.window = {
@@ -150,10 +179,7 @@ export class Timeline {
     on('pointercancel', (event) => this.#cancel(event));
     on('pointerleave', () => this.#events.hover(null));
     on('wheel', (event) => this.#wheel(event));
-    new ResizeObserver((_, observer) => {
-      if (this.#stop.signal.aborted) observer.disconnect();
-      else this.draw();
-    }).observe(this.#canvas);
+    this.#resized.observe(this.#canvas);
   }
 
   #down(event: PointerEvent): void {
@@ -188,8 +214,7 @@ export class Timeline {
       this.#playhead = this.at(x);
       this.draw();
     } else {
-      const perPixel = (from.window.to - from.window.from) / this.#width;
-      this.#show(inside(panned(from.window, (from.x - x) * perPixel), this.#day));
+      this.#pan(from.window, from.x - x);
     }
   }
 
@@ -223,8 +248,7 @@ export class Timeline {
   #wheel(event: WheelEvent): void {
     event.preventDefault();
     if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
-      const perPixel = (this.window.to - this.window.from) / this.#width;
-      this.#show(inside(panned(this.window, event.deltaX * perPixel), this.#day));
+      this.#pan(this.window, event.deltaX);
     } else if (event.deltaY !== 0) {
       this.setZoom(this.zoom + (event.deltaY < 0 ? 1 : -1), this.at(event.offsetX));
     }

@@ -1,14 +1,13 @@
 import { useEffect, useState } from 'preact/hooks';
 import { personName } from '../core/jid.ts';
 import type { Camera } from '../core/room.ts';
-import { parseTime } from '../core/time.ts';
 import { app, Icon, Link, useNow, usePath, useStore } from './base.tsx';
 import { Controls } from './controls.tsx';
 import { useDesk } from './desk.ts';
 import { Facts } from './facts.tsx';
 import { Rec } from './footage.tsx';
 import { Over, Picture, Watchers, watchersOf } from './live.tsx';
-import { Me, Shell } from './shell.tsx';
+import { Away, Me, Shell } from './shell.tsx';
 import { TimelineView } from './timeline-view.tsx';
 
 const CALM_MS = 3_000;
@@ -46,8 +45,7 @@ interface ViewProps {
 function CameraView({ camera, title }: ViewProps) {
   const now = useNow();
   const url = usePath();
-  const asked = url.searchParams.get('t');
-  const desk = useDesk(camera, asked === null ? null : parseTime(asked));
+  const desk = useDesk(camera, url.searchParams.get('t'));
   const feed = app.feed(camera.jid);
   const liveState = feed.state === 'live' ? 'live' : camera.peer ? 'connecting' : 'offline';
   const reconnecting = feed.state === 'reconnecting' && camera.peer;
@@ -144,6 +142,11 @@ function CameraHeader({ camera, title, now, live }: ViewProps & { now: number; l
         <span class="s m2 hide-m">{feed.route}</span>
       )}
       <span class="grow" />
+      {!app.room.connected && (
+        <span class="s hide-m">
+          <Away />
+        </span>
+      )}
       {others.length > 0 && (
         <span class="s m2 row hide-m">
           <Icon name="eye" />

@@ -1,9 +1,9 @@
 import type { Camera } from '../core/room.ts';
 import { ZOOMS } from '../core/scale.ts';
-import { dayWords, hhmmss } from '../core/time.ts';
-import { app, Icon } from './base.tsx';
+import { dayOf, dayWords, hhmmss } from '../core/time.ts';
+import { app, Icon, Link } from './base.tsx';
 import type { Desk } from './desk.ts';
-import { SPEEDS } from './desk.ts';
+import { SPEEDS, speedAfter } from './desk.ts';
 import { Rec } from './footage.tsx';
 
 interface Props {
@@ -46,7 +46,7 @@ export function Controls({ camera, desk, now }: Props) {
           {hhmmss(moment, camera.zone)}
           <small>{dayWords(moment, camera.zone)}</small>
         </span>
-        <Days desk={desk} now={now} />
+        <Days desk={desk} now={now} zone={camera.zone} />
         <span class="grow" />
         <Speed desk={desk} />
         <span class="cg" />
@@ -62,7 +62,7 @@ export function Controls({ camera, desk, now }: Props) {
         <button
           disabled={live}
           aria-label={`Speed ${desk.rate}, change`}
-          onClick={() => desk.setRate(SPEEDS[(SPEEDS.indexOf(desk.rate) + 1) % 6] ?? 1)}
+          onClick={() => desk.setRate(speedAfter(desk.rate))}
         >
           <Icon name="speed" />
           {desk.rate}×
@@ -106,7 +106,7 @@ export function Controls({ camera, desk, now }: Props) {
 }
 
 /** A day back or forward, at the same time of day. */
-function Days({ desk, now }: { desk: Desk; now: number }) {
+function Days({ desk, now, zone }: { desk: Desk; now: number; zone: string | null }) {
   const { start, end } = desk.day;
   const into = (desk.live ? now : desk.moment) - start;
   return (
@@ -115,7 +115,7 @@ function Days({ desk, now }: { desk: Desk; now: number }) {
         class="tool"
         title="Previous day"
         aria-label="Previous day"
-        onClick={() => desk.seek(start - 86_400 + into)}
+        onClick={() => desk.seek(dayOf(start - 1, zone).start + into)}
       >
         <Icon name="back" />
       </button>
@@ -210,10 +210,10 @@ function Landscape({ camera, desk, now, playing, moment }: LandscapeProps) {
         <Rec camera={camera} now={now} />
         {desk.live && route && <span class="s m2">{route}</span>}
       </span>
-      <a class="band tl-l" href="/" onClick={(event) => (event.preventDefault(), history.back())}>
+      <Link class="band tl-l" to="/">
         <Icon name="back" />
         Back
-      </a>
+      </Link>
       <button class="band ml" onClick={() => desk.seek(moment - 10)}>
         <Icon name="rewind" />
         10 s
@@ -233,7 +233,7 @@ function Landscape({ camera, desk, now, playing, moment }: LandscapeProps) {
         class="band sr2"
         disabled={desk.live}
         aria-label={`Speed ${desk.rate}, change`}
-        onClick={() => desk.setRate(SPEEDS[(SPEEDS.indexOf(desk.rate) + 1) % 6] ?? 1)}
+        onClick={() => desk.setRate(speedAfter(desk.rate))}
       >
         <Icon name="speed" />
         {desk.rate}×

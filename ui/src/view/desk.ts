@@ -5,12 +5,16 @@ import type { PlayerState } from '../core/player.ts';
 import { Player } from '../core/player.ts';
 import type { Camera } from '../core/room.ts';
 import type { Window } from '../core/scale.ts';
-import { dayOf, formatMs, formatTime } from '../core/time.ts';
+import { dayOf, formatMs, formatTime, parseTime } from '../core/time.ts';
 import { app, go } from './base.tsx';
 import { upToDate } from './footage.tsx';
 import { useKeys } from './keys.tsx';
 
 export const SPEEDS: readonly number[] = [0.5, 1, 2, 4, 8, 16];
+
+/** For a button that goes through the speeds one by one. */
+export const speedAfter = (rate: number): number =>
+  SPEEDS[(SPEEDS.indexOf(rate) + 1) % SPEEDS.length] ?? 1;
 
 /** What the camera page does: live or a moment of the recordings, and how it plays. */
 export interface Desk {
@@ -37,9 +41,10 @@ export interface Desk {
   fullScreen(): void;
 }
 
-export function useDesk(camera: Camera, asked: number | null): Desk {
-  const [live, setLive] = useState(asked === null || Number.isNaN(asked));
-  const [moment, setMoment] = useState(live ? app.now() : (asked as number));
+/** asked is the address's `t`: a moment, or null for live. */
+export function useDesk(camera: Camera, asked: string | null): Desk {
+  const [live, setLive] = useState(() => momentOf(asked) === null);
+  const [moment, setMoment] = useState(() => momentOf(asked) ?? app.now());
   const [state, setState] = useState<PlayerState>('loading');
   const [rate, setRateShown] = useState(1);
   const [trouble, setTrouble] = useState<string | null>(null);
@@ -47,6 +52,8 @@ export function useDesk(camera: Camera, asked: number | null): Desk {
   const frame = useRef<HTMLDivElement>(null);
   const video = useRef<HTMLVideoElement>(null);
   const player = useRef<Player | null>(null);
+  /** What stands in the address by this desk's own doing. */
+  const written = useRef(asked);
   const { zone, storage, jid } = camera;
 
   const open = (): Player | null => {
@@ -84,7 +91,8 @@ export function useDesk(camera: Camera, asked: number | null): Desk {
     const wasLive = live;
     if (wasLive ? play : next.playing) next.play();
     next.seek(to);
-    go(`${location.pathname}?t=${formatTime(to).replace(/\.?0*Z$/, 'Z')}`, true);
+    written.current = formatTime(to).replace(/\.?0*Z$/, 'Z');
+    go(`${location.pathname}?t=${written.current}`, true);
   };
 
   const toLive = (): void => {
@@ -95,6 +103,7 @@ export function useDesk(camera: Camera, asked: number | null): Desk {
     setRateShown(1);
     setState('loading');
     setLive(true);
+    written.current = null;
     go(location.pathname, true);
   };
 
@@ -102,17 +111,24 @@ export function useDesk(camera: Camera, asked: number | null): Desk {
     if (!live) {
       const first = open();
       first?.play();
-      first?.seek(asked as number);
+      first?.seek(moment);
     }
     return () => {
       player.current?.close();
       player.current = null;
     };
   }, []);
+  // Back, forward or a link changed the address.
+  useEffect(() => {
+    if (asked === written.current) return;
+    const to = momentOf(asked);
+    if (to === null) toLive();
+    else seek(to);
+  }, [asked]);
 
   const at = live ? app.now() : moment;
   const day = useDay(at, zone);
-  const { data, fine, look } = useTimeline(camera, day, live);
+  const { data, fine, look } = useTimeline(camera, day);
   const setRate = (next: number): void => {
     player.current?.setRate(next);
     setRateShown(next);
@@ -157,6 +173,11 @@ export function useDesk(camera: Camera, asked: number | null): Desk {
   return desk;
 }
 
+function momentOf(asked: string | null): number | null {
+  const moment = asked === null ? Number.NaN : parseTime(asked);
+  return Number.isNaN(moment) ? null : moment;
+}
+
 function pressed(event: KeyboardEvent, desk: Desk, player: Player | null): boolean {
   const at = desk.live ? app.now() : (player?.moment ?? desk.moment);
   const speed = SPEEDS.indexOf(desk.rate);
@@ -196,14 +217,14 @@ function useDay(moment: number, zone: string | null): { start: number; end: numb
 }
 
 /** The day's tape, and a finer one of the window when zoomed in; kept up to date. */
-function useTimeline(camera: Camera, day: { start: number; end: number }, live: boolean) {
+function useTimeline(camera: Camera, day: { start: number; end: number }) {
   const [data, setData] = useState<TimelineData | null>(null);
   const [fine, setFine] = useState<TimelineData | null>(null);
   const [seen, setSeen] = useState<Window | null>(null);
   const { jid, storage } = camera;
   const here = storage !== null && app.room.online(storage) !== null;
-  useFetched(jid, storage, here, { from: day.start, to: day.end }, setData, live);
-  useFetched(jid, storage, here, seen, setFine, live);
+  useFetched(jid, storage, here, { from: day.start, to: day.end }, setData);
+  useFetched(jid, storage, here, seen, setFine);
   const look = useMemo(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     return (window: Window, zoom: number): void => {
@@ -229,7 +250,6 @@ function useFetched(
   here: boolean,
   window: Window | null,
   set: (data: TimelineData | null) => void,
-  live: boolean,
 ): void {
   const { from = 0, to = 0 } = window ?? {};
   useEffect(() => {
@@ -253,7 +273,7 @@ function useFetched(
       stop.abort();
       set(null);
     };
-  }, [jid, storage, here, from, to, live]);
+  }, [jid, storage, here, from, to]);
 }
 
 async function save(video: HTMLVideoElement, camera: Camera, moment: number): Promise<void> {

@@ -1,13 +1,20 @@
 import type { TimelineData } from '../core/library.ts';
-import type { Camera } from '../core/room.ts';
+import type { Camera, CameraState } from '../core/room.ts';
 import { cameraState, storedAge } from '../core/room.ts';
 import { pieces } from '../core/scale.ts';
 import { span } from '../core/time.ts';
-import { app, Mark } from './base.tsx';
+import { app, Checking, Mark } from './base.tsx';
 
 const DAY = 86_400;
 /** Tapes are cut for this many pixels, about what a tile has. */
 const TAPE_WIDTH = 480;
+
+/** The mark alone, where its word stands elsewhere. */
+export function StateMark({ state }: { state: CameraState }) {
+  if (state === 'checking') return <Checking />;
+  if (state === 'nothing') return <Mark kind="none" />;
+  return <Mark kind={state === 'stored' || state === 'late' ? 'stored' : 'dev'} />;
+}
 
 /** REC with the age of the newest stored second, or what happens instead. */
 export function Rec({ camera, now }: { camera: Camera; now: number }) {
@@ -98,9 +105,9 @@ export function Tape({ camera, now, tall }: { camera: Camera; now: number; tall?
   const window = { from: now - DAY, to: now };
   return (
     <div class={name} role="img" aria-label="The last 24 hours">
-      {pieces(upToDate(known, camera, now), window, TAPE_WIDTH).map((piece) => (
+      {pieces(upToDate(known, camera, now), window, TAPE_WIDTH).map((piece, index) => (
         <i
-          key={`${piece.kind}${piece.x}`}
+          key={index}
           class={piece.kind[0]}
           style={{
             left: `${(100 * Math.max(0, piece.x)) / TAPE_WIDTH}%`,

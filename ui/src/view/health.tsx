@@ -1,9 +1,9 @@
 import type { Camera, CameraState } from '../core/room.ts';
 import { cameraState } from '../core/room.ts';
 import { summary, trouble } from '../core/words.ts';
-import { app, cameraPath, Icon, Link, Mark, useNow, usePath, useStore } from './base.tsx';
+import { app, cameraPath, Icon, Link, useNow, usePath, useStore } from './base.tsx';
 import { clockWords, recordingWords, spoolWords } from './facts.tsx';
-import { Tape } from './footage.tsx';
+import { StateMark, Tape } from './footage.tsx';
 import { Me, Shell, Tabs } from './shell.tsx';
 
 const ORDER: CameraState[] = ['nothing', 'offline', 'spooled', 'late', 'checking', 'stored'];
@@ -34,7 +34,7 @@ export function Health() {
       {app.room.welcomed && <Sentence cameras={cameras} now={now} />}
       {cameras.length > 0 && (
         <div class="scroll">
-          <table class="ht">
+          <table class="ht list">
             <thead>
               <tr>
                 <th>Camera</th>
@@ -105,19 +105,13 @@ function Row({ camera, now }: { camera: Camera; now: number }) {
   );
 }
 
-function StateMark({ state }: { state: CameraState }) {
-  if (state === 'checking') return null;
-  if (state === 'nothing') return <Mark kind="none" />;
-  return <Mark kind={state === 'stored' || state === 'late' ? 'stored' : 'dev'} />;
-}
-
 /** What the camera itself says comes after what is known to be wrong. */
 function Plain({ camera, now }: { camera: Camera; now: number }) {
   const wrong = trouble(camera, now);
   const said = camera.peer ? camera.status?.message : null;
   if (!wrong && !said) {
     const checking = cameraState(camera, now) === 'checking';
-    return <span class="m2">{checking ? 'Checking' : 'Fine'}</span>;
+    return <span class="m2 hide-m">{checking ? 'Checking' : 'Fine'}</span>;
   }
   return (
     <>

@@ -3,7 +3,8 @@ import { bare, initials, personName } from '../core/jid.ts';
 import { cameraState } from '../core/room.ts';
 import { hhmm, parseTime } from '../core/time.ts';
 import { trouble } from '../core/words.ts';
-import { app, cameraPath, Link, Mark, useNow, useStore } from './base.tsx';
+import { app, cameraPath, Link, useNow, useStore } from './base.tsx';
+import { StateMark } from './footage.tsx';
 import { Shell, TitleHeader } from './shell.tsx';
 
 /** Well under the room's 64 KiB a message. */
@@ -47,7 +48,7 @@ export function RoomPage() {
           <ul>
             {cameras.map((camera) => (
               <li key={camera.jid}>
-                <CameraMark state={cameraState(camera, now)} />
+                <StateMark state={cameraState(camera, now)} />
                 <span class="grow">
                   <Link class="b" to={cameraPath(camera.jid)}>
                     {camera.name}
@@ -62,11 +63,6 @@ export function RoomPage() {
       </div>
     </Shell>
   );
-}
-
-function CameraMark({ state }: { state: string }) {
-  if (state === 'nothing') return <Mark kind="none" />;
-  return <Mark kind={state === 'stored' || state === 'late' ? 'stored' : 'dev'} />;
 }
 
 function Messages() {

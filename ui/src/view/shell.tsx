@@ -78,7 +78,7 @@ export function Me() {
   const jid = app.session.jid ?? '';
   return (
     <>
-      <button class="me" popovertarget={id} aria-label={`Signed in as ${jid}`}>
+      <button class="me" popovertarget={id} aria-label={`${initials(jid)}, signed in as ${jid}`}>
         {initials(jid)}
       </button>
       <div class="menu" id={id} popover="auto">
@@ -92,13 +92,13 @@ export function Me() {
   );
 }
 
-export function useSummary(now: number): Summary {
+function useSummary(now: number): Summary {
   const cameras = app.room.sections().flatMap((section) => section.cameras);
   return summary(cameras, now);
 }
 
 /** The number: quiet when all is well, otherwise a box that opens Health. */
-export function TheNumber({ total, tone, number, why }: Summary) {
+function TheNumber({ total, tone, number, why }: Summary) {
   if (!app.room.connected) return <Away />;
   if (total === 0) return null;
   if (tone === 'quiet' || tone === 'checking') {
@@ -121,7 +121,7 @@ export function TheNumber({ total, tone, number, why }: Summary) {
 }
 
 /** Without the room nobody can tell; what was stored goes on being stored. */
-function Away() {
+export function Away() {
   if (!app.room.welcomed) {
     return (
       <span class="num" role="status">
@@ -138,7 +138,7 @@ function Away() {
   );
 }
 
-export const isLoud = ({ tone, total }: Summary): boolean =>
+const isLoud = ({ tone, total }: Summary): boolean =>
   total > 0 && app.room.connected && (tone === 'care' || tone === 'lost');
 
 /** The number before the tabs when it is loud, at the right when it is quiet; then the person. */

@@ -3,6 +3,7 @@ import type { Camera } from '../core/room.ts';
 import { gapAt, stateAt } from '../core/scale.ts';
 import { hhmm, hhmmss } from '../core/time.ts';
 import { Timeline } from '../core/timeline.ts';
+import { app } from './base.tsx';
 import type { Desk } from './desk.ts';
 
 interface Props {
@@ -26,7 +27,7 @@ export function TimelineView({ camera, desk, moment, now }: Props) {
   useEffect(() => {
     if (!canvas.current) return undefined;
     const made = new Timeline(canvas.current, day, camera.zone, {
-      seek: (at) => latest.current.seek(Math.min(at, Date.now() / 1000 + 86_400)),
+      seek: (at) => latest.current.seek(Math.min(at, app.now())),
       window: (window, zoom) => {
         latest.current.look(window, zoom);
         if (zoom !== latest.current.zoom) latest.current.setZoom(zoom);
@@ -46,10 +47,10 @@ export function TimelineView({ camera, desk, moment, now }: Props) {
 
   useEffect(() => line.current?.setDay(day, camera.zone), [day.from, day.to, camera.zone]);
   useEffect(() => line.current?.setZoom(desk.zoom), [desk.zoom]);
-  line.current?.setData(desk.data, desk.fine);
   useEffect(() => {
     line.current?.setMoment(moment, now);
   }, [moment, now]);
+  useEffect(() => line.current?.setData(desk.data, desk.fine));
   // A jump may leave the window; playing on moves it along.
   useEffect(() => line.current?.reveal(moment), [Math.floor(moment)]);
 
