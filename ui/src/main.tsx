@@ -1,6 +1,6 @@
 import './ucam.css';
 import { render } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { app, go, Link, useNow, usePath } from './view/base.tsx';
 import { CameraPage } from './view/camera.tsx';
 import { Health } from './view/health.tsx';
@@ -20,6 +20,12 @@ addEventListener('hashchange', () => {
 
 function Page() {
   const { pathname } = usePath();
+  const first = useRef(pathname);
+  // The keyboard and screen readers go on where the new page begins.
+  useEffect(() => {
+    if (pathname !== first.current) document.getElementById('main')?.focus();
+    first.current = '';
+  }, [pathname]);
   switch (pathname) {
     case '/':
       return <Live />;

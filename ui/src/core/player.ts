@@ -30,6 +30,9 @@ const AHEAD_SECONDS = 20;
 const LOOK_MS = 250;
 /** Nothing new for this long at the end of the recordings: they have ended for now. */
 const ENDED_MS = 15_000;
+/** Said when a picture is waited for longer than this. */
+const SLOW_MS = 4_000;
+const WAITING = 'Waiting for the recording.';
 /** Closer to now than this there is nothing to hurry to. */
 const NOW_SECONDS = 10;
 /** After running dry, playing goes on with this much in hand: one pause instead of many. */
@@ -55,6 +58,8 @@ export class Player {
   #target: number | null = null;
   #wantPlay = false;
   #state: PlayerState | null = null;
+  /** Since when it is in this state (ms). */
+  #since = 0;
   #trouble: string | null = null;
   #frame = 1 / 30;
   #lastFrame = 0;
@@ -214,6 +219,8 @@ export class Player {
 
   /** Steps over gaps, keeps memory bounded, and notices the end of the recordings. */
   #look(): void {
+    const slow = this.#state === 'loading' && Date.now() - this.#since > SLOW_MS;
+    if (slow && !this.#trouble) this.#tell(WAITING);
     if (!this.#buffer.ready || this.#target !== null) return;
     this.#buffer.tidy();
     this.#buffer.overGap();
@@ -273,6 +280,8 @@ export class Player {
   #set(state: PlayerState): void {
     if (state === this.#state) return;
     this.#state = state;
+    this.#since = Date.now();
+    if (this.#trouble === WAITING) this.#tell(null);
     this.#events.state(state);
   }
 

@@ -124,7 +124,7 @@ function Days({ desk, now, zone }: { desk: Desk; now: number; zone: string | nul
         title="Next day"
         aria-label="Next day"
         disabled={end > app.now()}
-        onClick={() => desk.seek(Math.min(end + into, now))}
+        onClick={() => desk.seek(end + into)}
       >
         <Icon name="next" />
       </button>

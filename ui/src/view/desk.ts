@@ -83,7 +83,8 @@ export function useDesk(camera: Camera, asked: string | null): Desk {
     return player.current;
   };
 
-  const seek = (to: number, play = true): void => {
+  const seek = (moment: number, play = true): void => {
+    const to = Math.min(moment, app.now());
     const next = open();
     setLive(false);
     setMoment(to);

@@ -47,7 +47,7 @@ export function Shell({ page, title, header, children, class: name = '' }: Shell
         ))}
       </nav>
       <header class="head">{header}</header>
-      <main class="main" id="main">
+      <main class="main" id="main" tabIndex={-1} aria-label={title}>
         {children}
       </main>
     </div>

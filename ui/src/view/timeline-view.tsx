@@ -3,7 +3,6 @@ import type { Camera } from '../core/room.ts';
 import { gapAt, stateAt } from '../core/scale.ts';
 import { hhmm, hhmmss } from '../core/time.ts';
 import { Timeline } from '../core/timeline.ts';
-import { app } from './base.tsx';
 import type { Desk } from './desk.ts';
 
 interface Props {
@@ -27,7 +26,7 @@ export function TimelineView({ camera, desk, moment, now }: Props) {
   useEffect(() => {
     if (!canvas.current) return undefined;
     const made = new Timeline(canvas.current, day, camera.zone, {
-      seek: (at) => latest.current.seek(Math.min(at, app.now())),
+      seek: (at) => latest.current.seek(at),
       window: (window, zoom) => {
         latest.current.look(window, zoom);
         if (zoom !== latest.current.zoom) latest.current.setZoom(zoom);
