@@ -2,11 +2,10 @@
 
 import argparse
 import importlib
-import sys
 from pathlib import Path
 
 from ucam.base import log, service
-from ucam.base.service import Fault
+from ucam.cli.service import told
 
 HELP = "all of it on this machine with three synthetic cameras"
 
@@ -20,7 +19,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="where configuration, recordings and logs lie (default: %(default)s)",
     )
-    parser.add_argument("--port", type=int, default=7070, help="of the page (default: %(default)s)")
+    parser.add_argument(
+        "--port",
+        type=_port,
+        default=7070,
+        help="of the page; another one when it is taken (default: %(default)s)",
+    )
+
+
+def _port(text: str) -> int:
+    port = int(text) if text.isdigit() else -1
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 (any) to 65535")
+    return port
 
 
 def _serve(state_folder: Path, port: int) -> None:
@@ -38,11 +49,4 @@ def _serve(state_folder: Path, port: int) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the demo; returns the exit status."""
     log.setup("demo")
-    status = 0
-    try:
-        _serve(args.state, args.port)
-    except* Fault as faults:
-        for fault in faults.exceptions:
-            print(f"ucam demo: {fault}", file=sys.stderr)
-        status = 1
-    return status
+    return told("demo", lambda: _serve(args.state, args.port))

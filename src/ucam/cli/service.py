@@ -46,9 +46,14 @@ def run_service(
         stop.config_path = path
         await serve(settings, stop)
 
+    return told(name, lambda: run(main, uvloop=uvloop))
+
+
+def told(name: str, serve: Callable[[], None]) -> int:
+    """Run `serve`; print its faults, each on lines of its own; returns the exit status."""
     status = 0
     try:
-        run(main, uvloop=uvloop)
+        serve()
     except* Fault as faults:
         for fault in _leaves(faults):
             print(f"ucam {name}: {fault}", file=sys.stderr)

@@ -1,8 +1,14 @@
 """The demo's state: one folder with configuration, tokens, recordings and logs."""
 
+import fcntl
+import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from ucam.base.service import Fault
 
 CLIPS = Path(__file__).parent
 PERSON = "owner@demo.loc"
@@ -36,7 +42,10 @@ def cameras() -> list[Camera]:
 
 
 def free_port(preferred: int) -> int:
-    """`preferred` on 127.0.0.1 if nobody listens there, another one otherwise."""
+    """`preferred` on 127.0.0.1 if nobody listens there, another one otherwise.
+
+    Raises `Fault`.
+    """
     for port in (preferred, 0):
         with socket.socket() as sock:
             # As the servers do: what a former run left in TIME_WAIT doesn't count as taken.
@@ -46,7 +55,7 @@ def free_port(preferred: int) -> int:
             except OSError:
                 continue
             return int(sock.getsockname()[1])
-    raise OSError("no free port on 127.0.0.1")
+    raise Fault("no port of 127.0.0.1 is free")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +88,42 @@ class State:
         """A service's log."""
         return self.folder / "log" / f"{name}.log"
 
+    @contextmanager
+    def ours_alone(self) -> Iterator[int]:
+        """Make the folder and hold its lock; raises `Fault`.
+
+        Gives the lock's descriptor: a service that inherits it holds the folder too, so that
+        what a killed demo left running isn't overlooked.
+        """
+        try:
+            # For its owner only: mails, tokens and the web's log let people in.
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise Fault(f"the folder {self.folder} can't be used: {error.strerror}") from None
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Fault(
+                    f"a demo runs already in {self.folder}: end it first, or take --state FOLDER"
+                ) from None
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
     def write_configs(self, found: list[Camera]) -> None:
-        """Write every configuration file anew; nothing else in the folder is touched."""
-        for folder in (self.folder, self.folder / "log"):
-            folder.mkdir(parents=True, exist_ok=True)
+        """Write every configuration file anew; nothing else in the folder is touched.
+
+        Raises `Fault`.
+        """
+        try:
+            self._write_configs(found)
+        except OSError as error:
+            raise Fault(f"{error.filename} can't be written: {error.strerror}") from None
+
+    def _write_configs(self, found: list[Camera]) -> None:
+        self.log("web").parent.mkdir(exist_ok=True)
         devices = ", ".join(f'"{camera.jid}"' for camera in found)
         self.config("web").write_text(
             f"""[http]

@@ -18,16 +18,21 @@ from ucam.demo.files import PERSON, STORAGE, Camera, State
 
 READY_WITHIN_S = 60.0
 END_WITHIN_S = 10.0
+RESTART_PAUSE_S = 1.0
 _LINK = re.compile(r"https?://\S+/login#t=\S+")
 
 
 class Service:
-    """One service as a process: its readiness comes by systemd's protocol (sd_notify(3))."""
+    """One service as a process: its readiness comes by systemd's protocol (sd_notify(3)).
 
-    def __init__(self, name: str, arguments: Sequence[str], log: Path) -> None:
+    It inherits `lock`, which says that the demo's folder is in use.
+    """
+
+    def __init__(self, name: str, arguments: Sequence[str], log: Path, lock: int) -> None:
         self.name = name
         self._arguments = [sys.executable, "-m", "ucam.cli", *arguments]
         self._log = log
+        self._lock = lock
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -43,47 +48,37 @@ class Service:
                     stdout=log,
                     stderr=log,
                     env={**os.environ, "NOTIFY_SOCKET": address},
+                    pass_fds=[self._lock],
                     # Ctrl-C is for the demo alone: it ends its services in order.
                     start_new_session=True,
                 )
-            await self._ready(ready)
+            await self._ready(self._process, ready)
 
-    async def _ready(self, ready: socket.socket) -> None:
-        assert self._process is not None
-        loop = asyncio.get_running_loop()
-        ended = asyncio.ensure_future(self._process.wait())
+    async def _ready(self, process: asyncio.subprocess.Process, ready: socket.socket) -> None:
+        told = asyncio.ensure_future(_hear_ready(ready))
+        ended = asyncio.ensure_future(process.wait())
         try:
-            async with asyncio.timeout(READY_WITHIN_S):
-                while True:
-                    told = asyncio.ensure_future(loop.sock_recv(ready, 4096))
-                    await asyncio.wait({told, ended}, return_when=asyncio.FIRST_COMPLETED)
-                    if told.done() and b"READY=1" in told.result():
-                        return
-                    if ended.done():
-                        told.cancel()
-                        raise Fault(f"{self.name} ended at its start:\n{self.log_tail()}")
-        except TimeoutError:
-            raise Fault(
-                f"{self.name} wasn't ready within {READY_WITHIN_S:.0f} s:\n{self.log_tail()}"
-            ) from None
+            await asyncio.wait(
+                {told, ended}, timeout=READY_WITHIN_S, return_when=asyncio.FIRST_COMPLETED
+            )
+            if told.done():
+                return
+            why = "ended at its start" if ended.done() else f"not ready in {READY_WITHIN_S:.0f} s"
+            raise Fault(f"{self.name}: {why}; the end of {self._log}:\n{self.log_tail()}")
         finally:
+            # Finished ones don't mind.
+            told.cancel()
             ended.cancel()
 
-    async def keep(self, stop: Stop) -> None:
-        """Start again whenever it ends by itself; returns when the demo is to end."""
+    async def keep(self) -> None:
+        """Start again whenever it ends by itself, for ever."""
         assert self._process is not None
-        while not stop.is_set():
-            ended = asyncio.ensure_future(self._process.wait())
-            asked = asyncio.ensure_future(stop.wait())
-            await asyncio.wait({ended, asked}, return_when=asyncio.FIRST_COMPLETED)
-            asked.cancel()
-            if not ended.done():
-                ended.cancel()
-                return
-            say(f"{self.name} ended (status {ended.result()}); starting it again")
+        while True:
+            status = await self._process.wait()
+            say(f"{self.name} ended (status {status}; see {self._log}); starting it again")
             with contextlib.suppress(Fault):
                 await self.start()
-            await stop.sleep(1)
+            await asyncio.sleep(RESTART_PAUSE_S)
 
     async def end(self) -> None:
         """Ask it to end (SIGTERM) and wait; one that doesn't is killed, and that is told."""
@@ -105,41 +100,69 @@ class Service:
         return "\n".join(f"    {line}" for line in lines)
 
 
+async def _hear_ready(ready: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    while b"READY=1" not in await loop.sock_recv(ready, 4096):
+        pass
+
+
 def say(text: str) -> None:
-    """A line for whoever started the demo."""
-    print(text, flush=True)  # noqa: T201 - this program's voice
+    """A line for whoever started the demo, while there is somebody."""
+    # A terminal that was closed must not keep the services from being ended.
+    with contextlib.suppress(OSError):
+        print(text, flush=True)  # noqa: T201 - this program's voice
 
 
 async def demo(state: State, found: list[Camera], stop: Stop) -> None:
     """Run the demo until it is asked to end; raises `Fault` with what a person can mend."""
-    state.write_configs(found)
-    web = _service("web", state, "web")
-    storage = _service("storage", state, "storage")
-    cameras = [_service(camera.local, state, "capture") for camera in found]
-    say("starting web, storage and " + ", ".join(camera.title for camera in found))
-    try:
-        await web.start()
-        await asyncio.gather(
-            _make_token(state, STORAGE), *(_make_token(state, camera.jid) for camera in found)
-        )
-        await storage.start()
-        await asyncio.gather(*(camera.start() for camera in cameras))
-        await _print_link(state)
-        say(f"recordings: {state.folder / 'recordings'}   logs: {state.folder / 'log'}")
-        say("Enter prints a fresh link. Ctrl-C ends the demo.")
-        async with asyncio.TaskGroup() as group:
-            for service in (web, storage, *cameras):
-                group.create_task(service.keep(stop))
-            group.create_task(_links_on_enter(state, stop))
-    finally:
-        say("\nending: cameras, storage, web")
-        await asyncio.gather(*(camera.end() for camera in cameras))
-        await storage.end()
-        await web.end()
+    # SIGHUP is a terminal that was closed; there is no configuration to read anew.
+    stop.on_reload(stop.set)
+    with state.ours_alone() as lock:
+        state.write_configs(found)
+        web = _service("web", state, "web", lock)
+        storage = _service("storage", state, "storage", lock)
+        cameras = [_service(camera.local, state, "capture", lock) for camera in found]
+        say("starting web, storage and " + ", ".join(camera.title for camera in found))
+        running = asyncio.ensure_future(_run(state, web, storage, cameras, found))
+        asked = asyncio.ensure_future(stop.wait())
+        try:
+            await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # Ctrl-C counts from the first moment, also while something starts.
+            running.cancel()
+            asked.cancel()
+            await asyncio.wait({running, asked})
+            say("\nending: cameras, storage, web")
+            await asyncio.gather(*(camera.end() for camera in cameras))
+            await storage.end()
+            await web.end()
+        if not running.cancelled():
+            running.result()
 
 
-def _service(name: str, state: State, command: str) -> Service:
-    return Service(name, [command, "--config", str(state.config(name))], state.log(name))
+async def _run(
+    state: State, web: Service, storage: Service, cameras: list[Service], found: list[Camera]
+) -> None:
+    """Start everything in order, then keep it running, for ever."""
+    await web.start()
+    async with asyncio.TaskGroup() as group:
+        for jid in (STORAGE, *(camera.jid for camera in found)):
+            group.create_task(_make_token(state, jid))
+    await storage.start()
+    async with asyncio.TaskGroup() as group:
+        for camera in cameras:
+            group.create_task(camera.start())
+    await _print_link(state)
+    say(f"recordings: {state.folder / 'recordings'}   logs: {state.folder / 'log'}")
+    say("Enter prints a fresh link. Ctrl-C ends the demo.")
+    async with asyncio.TaskGroup() as group:
+        for service in (web, storage, *cameras):
+            group.create_task(service.keep())
+        group.create_task(_links_on_enter(state))
+
+
+def _service(name: str, state: State, command: str, lock: int) -> Service:
+    return Service(name, [command, "--config", str(state.config(name))], state.log(name), lock)
 
 
 async def _make_token(state: State, jid: str) -> None:
@@ -159,7 +182,7 @@ async def _make_token(state: State, jid: str) -> None:
 
 
 async def _print_link(state: State) -> None:
-    """Ask for a login link as the page does, and read it from the mail."""
+    """Ask for a login link as the page does, and read it from the mail; raises `Fault`."""
     before = set(state.outbox.glob("*.eml"))
 
     def ask() -> None:
@@ -170,7 +193,10 @@ async def _print_link(state: State) -> None:
         )
         urllib.request.urlopen(request, timeout=5).close()  # noqa: S310 - as above
 
-    await asyncio.to_thread(ask)
+    try:
+        await asyncio.to_thread(ask)
+    except OSError as error:
+        raise Fault(f"{state.url} gives no link: {error}") from None
     for _ in range(100):
         await asyncio.sleep(0.1)
         for mail in set(state.outbox.glob("*.eml")) - before:
@@ -190,7 +216,7 @@ def find_link(mail: bytes) -> str | None:
     return match[0] if match else None
 
 
-async def _links_on_enter(state: State, stop: Stop) -> None:
+async def _links_on_enter(state: State) -> None:
     if not sys.stdin or not sys.stdin.isatty():
         return
     loop = asyncio.get_running_loop()
@@ -204,16 +230,12 @@ async def _links_on_enter(state: State, stop: Stop) -> None:
 
     loop.add_reader(sys.stdin, read)
     try:
-        while not stop.is_set():
-            waiting = {asyncio.ensure_future(pressed.wait()), asyncio.ensure_future(stop.wait())}
-            _, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for task in pending:
-                task.cancel()
-            if pressed.is_set():
-                pressed.clear()
-                try:
-                    await _print_link(state)
-                except (Fault, OSError) as error:
-                    say(f"no link: {error}")
+        while True:
+            await pressed.wait()
+            pressed.clear()
+            try:
+                await _print_link(state)
+            except Fault as fault:
+                say(str(fault))
     finally:
         loop.remove_reader(sys.stdin)
