@@ -10,11 +10,12 @@ from capture.tiny_storage import JID as NAME
 from capture.tiny_storage import TinyStorage, listening, tiny_storage
 from device.helpers import unsigned_token
 from media.clips import clip
+from ucam.base.backoff import Backoff
 from ucam.base.jid import JID
 from ucam.capture import sender as sender_module
 from ucam.capture.address import Address
 from ucam.capture.run import Run
-from ucam.capture.sender import Sender
+from ucam.capture.sender import Patience, Sender
 from ucam.capture.spool import Spool
 from ucam.device.token import TokenStore
 from ucam.media.access_unit import AccessUnit
@@ -22,6 +23,9 @@ from ucam.media.track import VideoTrack
 
 TRACK = VideoTrack.h264(clip(b_frames=0).parameter_sets)
 START_US = 1_795_325_400_123_456
+
+
+real_delay = Backoff.next_delay_s
 
 
 def real(number: int) -> AccessUnit:
@@ -216,6 +220,70 @@ async def test_finish_sends_and_confirms_the_rest(tmp_path: Path) -> None:
         await feed.sender.finish(5)
         assert feed.spool.unconfirmed == 0
         assert sorted(storage.units["aaaa"]) == list(range(30))
+
+
+async def test_finish_sends_the_rest_after_a_time_when_nothing_was_left(tmp_path: Path) -> None:
+    async with tiny_storage(tmp_path) as storage, feeding(tmp_path, storage) as feed:
+        feed.add(A, *range(10))
+        await storage.until("aaaa", 9)
+        await feed.confirmed()
+        feed.add(A, *range(10, 30))
+        await feed.sender.finish(5)
+        assert feed.spool.unconfirmed == 0
+        assert sorted(storage.units["aaaa"]) == list(range(30))
+
+
+async def test_cameras_that_throw_each_other_out_do_not_do_it_without_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delays: list[float] = []
+
+    def shorter(backoff: Backoff) -> float:
+        delays.append(backoff._next_s)
+        return real_delay(backoff) / 50
+
+    monkeypatch.setattr(Backoff, "next_delay_s", shorter)
+    async with tiny_storage(tmp_path) as storage, feeding(tmp_path, storage) as feed:
+        feed.add(A, *range(10))
+        async with asyncio.timeout(8):
+            for times in range(1, 5):
+                while len(storage.sessions) < times or not feed.sender.connected:
+                    await asyncio.sleep(0.01)
+                storage.cut()
+                while len(delays) < times:
+                    await asyncio.sleep(0.01)
+        assert delays[:4] == [0.25, 0.5, 1.0, 2.0]
+
+
+def test_a_slow_line_is_no_dead_one() -> None:
+    patience = Patience()
+    assert not patience.is_over(1000)  # nothing was asked
+    patience.asked(100)
+    for now_s in range(100, 150):
+        patience.saw_arrive(now_s * 1000, now_s)
+        assert not patience.is_over(now_s + 9)
+    assert patience.is_over(161)  # an answer that never comes is missed all the same
+    patience.answered()
+    patience.asked(200)
+    patience.saw_arrive(160_000, 205)
+    patience.saw_arrive(160_000, 209)
+    assert not patience.is_over(214)
+    assert patience.is_over(216)
+
+
+async def test_a_storage_that_stops_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "ANSWER_TIMEOUT_S", 0.3)
+    async with tiny_storage(tmp_path) as storage, feeding(tmp_path, storage) as feed:
+        feed.add(A, *range(10))
+        await storage.until("aaaa", 9)
+        storage.awake.clear()
+        async with asyncio.timeout(5):
+            while feed.sender.fault is None:
+                await asyncio.sleep(0.01)
+        assert feed.sender.fault == "it doesn't answer"
+        storage.awake.set()
 
 
 async def test_what_storage_does_not_confirm_stays_in_the_spool(tmp_path: Path) -> None:

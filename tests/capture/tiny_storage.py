@@ -66,6 +66,7 @@ class TinyStorage:
     durable: Durable | None = None
     confirms: bool = True
     refuses: int | None = None
+    awake: asyncio.Event = field(default_factory=asyncio.Event)
     port: int = 0
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -101,6 +102,7 @@ class TinyStorage:
         depacketizer = H264Depacketizer()
         run, number = "", 0
         while data := await reader.read(65_536):
+            await self.awake.wait()
             for event in connection.receive(data):
                 match event:
                     case Announced() if self.refuses:
@@ -148,6 +150,7 @@ class TinyStorage:
 async def tiny_storage(folder: Path, port: int = 0) -> AsyncIterator[TinyStorage]:
     path, fingerprint = make_certificate(folder)
     storage = TinyStorage(path, fingerprint)
+    storage.awake.set()
     async with listening(storage, port):
         yield storage
 

@@ -47,9 +47,17 @@ class Address:
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
+            # A resolver does the same, and this kind of error is none of the network's.
+            (host or "").encode("idna")
         except ValueError as error:
             raise AddressError(f"{url!r} is no address: {error}") from None
-        if parts.scheme != "rtsps" or not host or parts.username or parts.path.strip("/"):
+        if (
+            parts.scheme != "rtsps"
+            or not host
+            or not host.isprintable()
+            or parts.username
+            or parts.path.strip("/")
+        ):
             raise AddressError(f"{url!r} is no address: write it as rtsps://storage.local:8322")
         if fingerprint is not None:
             fingerprint = fingerprint.lower().replace(":", "").replace("sha256", "sha256:", 1)
@@ -101,6 +109,7 @@ class KnownStorage:
         )
         self._pinned = config.fingerprint is not None or config.ca is not None
         self._config = config
+        self._unusable = ""  # the last one that was told
         self._announced = self._read()
 
     @property
@@ -119,7 +128,9 @@ class KnownStorage:
             kept = msgspec.convert(fields.get("storage"), _Kept)
             self._announced = self._address(kept)
         except (msgspec.ValidationError, AddressError) as error:
-            _log.warning("the storage announces an address that can't be used: %s", error)
+            if self._unusable != str(error):  # it comes every two seconds
+                self._unusable = str(error)
+                _log.warning("the storage announces an address that can't be used: %s", error)
             return False
         if self.address == before:
             return False

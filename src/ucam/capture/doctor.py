@@ -128,7 +128,7 @@ async def _storage(config: CaptureConfig) -> Finding:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             _, writer = await asyncio.open_connection(address.host, address.port, ssl=address.tls())
     except (OSError, TimeoutError) as error:
-        return Finding("storage", False, f"{address.url}: {error or 'no answer'}; is it up?")
+        return Finding("storage", False, f"{address.url}: {str(error) or 'no answer'}; is it up?")
     certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.transport.abort()
     if not address.check(certificate):

@@ -5,8 +5,14 @@ what storage confirms.
 """
 
 import asyncio
+import fcntl
 import logging
+import os
 import secrets
+import socket
+import ssl
+import struct
+import termios
 from collections.abc import Callable
 
 from ucam.base.backoff import Backoff
@@ -24,10 +30,18 @@ MAX_PACKET = 60_000
 PAYLOAD_TYPE = 96
 NTP64_ID = 1
 ASK_INTERVAL_S = 2.0
+# Without an answer and without a byte that arrived; on a slow line questions stand behind pictures.
 ANSWER_TIMEOUT_S = 10.0
+LONGEST_ANSWER_S = 60.0
 CONNECT_TIMEOUT_S = 10.0
 # Above this the connection is behind, and what is captured waits in the spool.
-MAX_TRANSPORT_BYTES = 1_000_000
+MAX_TRANSPORT_BYTES = 256_000
+# The same in the kernel, beside what is under way: its own limit is megabytes, which a slow line
+# carries for half a minute, while a question for what is durable waits behind them.
+MAX_UNSENT_BYTES = 64_000
+# A connection that held on for so long was a good one: the next try comes soon again. Two cameras
+# with one JID replace each other at storage, and must not do so several times a second.
+GOOD_AFTER_S = 20.0
 # How long a finished run may take to become durable before its rest is sent again.
 SETTLE_TRIES = 20
 SETTLE_PAUSE_S = 0.1
@@ -45,6 +59,39 @@ class _RunOver(Exception):  # noqa: N818 - not an error: the next run wants its 
     """What comes next in the spool doesn't follow what was announced."""
 
 
+class Patience:
+    """How long to wait for an answer: as long as what stands before the question arrives, within
+    reason. No clock: times are arguments, in seconds.
+    """
+
+    def __init__(self) -> None:
+        self._asked_s: float | None = None
+        self._arrived = 0
+        self._progress_s = float("-inf")
+
+    def asked(self, now_s: float) -> None:
+        """A question was written."""
+        self._asked_s = now_s
+
+    def answered(self) -> None:
+        """The answer is there."""
+        self._asked_s = None
+
+    def saw_arrive(self, count: int, now_s: float) -> None:
+        """So many bytes of this connection have arrived until now."""
+        if count > self._arrived:
+            self._arrived, self._progress_s = count, now_s
+
+    def is_over(self, now_s: float) -> bool:
+        """Whether to give up."""
+        if self._asked_s is None:
+            return False
+        return (
+            now_s - max(self._asked_s, self._progress_s) > ANSWER_TIMEOUT_S
+            or now_s - self._asked_s > LONGEST_ANSWER_S
+        )
+
+
 class _Connection:
     """One TLS connection with a `Publisher` on it."""
 
@@ -54,8 +101,22 @@ class _Connection:
         self.publisher = publisher
         self._reader = reader
         self.writer = writer
-        self.unanswered_since_s: float | None = None
+        self._patience = Patience()
         self.torn_down = False
+        self._written = 0
+
+    def write(self, data: bytes) -> None:
+        """Write now or when the network takes it."""
+        self._written += len(data)
+        self.writer.write(data)
+
+    def _unacknowledged(self) -> int:
+        """Bytes that the kernel has and the peer hasn't (tcp(7), SIOCOUTQ)."""
+        number = self.writer.get_extra_info("socket").fileno()
+        if number < 0:
+            return 0
+        (count,) = struct.unpack("i", fcntl.ioctl(number, termios.TIOCOUTQ, bytes(4)))
+        return int(count)
 
     async def events(self) -> list[Event]:
         """What storage says next; raises `SendError` when it hangs up or refuses."""
@@ -71,7 +132,7 @@ class _Connection:
                 text = f"it refuses {event.step}: {event.status or ''} {event.text}"
                 raise SendError(text, event.status)
             if isinstance(event, DurableUntil):
-                self.unanswered_since_s = None
+                self._patience.answered()
         return found
 
     async def wait_for(self, kind: type[Event]) -> Event:
@@ -85,16 +146,18 @@ class _Connection:
     def ask(self) -> None:
         """Ask what is durable; raises `SendError` when the last question is too old."""
         now_s = asyncio.get_running_loop().time()
-        if self.publisher.ask_durable():
-            self.unanswered_since_s = now_s
-        elif self.unanswered_since_s and now_s - self.unanswered_since_s > ANSWER_TIMEOUT_S:
+        waiting = self.writer.transport.get_write_buffer_size() + self._unacknowledged()
+        self._patience.saw_arrive(self._written - waiting, now_s)
+        if self._patience.is_over(now_s):
             raise SendError("it doesn't answer")
+        if self.publisher.ask_durable():
+            self._patience.asked(now_s)
         self.flush()
 
     def flush(self) -> None:
         """Write what the protocol wants to say."""
         if data := self.publisher.data_to_send():
-            self.writer.write(data)
+            self.write(data)
 
 
 class Sender:
@@ -121,6 +184,7 @@ class Sender:
         self._all_confirmed = asyncio.Event()
         self._sent_to: tuple[str, int] | None = None  # where the last session was ended
         self._finishing = False
+        self._connected_s = float("inf")  # since when media flows on this connection
         self.connected = False
         self.durable: Durable | None = None
         self.fault: str | None = None
@@ -136,15 +200,19 @@ class Sender:
     async def run(self) -> None:
         """Send for ever. Cancel to end; `finish` first where time allows."""
         backoff = Backoff(first_s=0.25, longest_s=10)
+        clock = asyncio.get_running_loop()
         while True:
             reason: str | None = None
+            self._connected_s = float("inf")
             try:
-                await self._connect_once(backoff)
+                await self._connect_once()
             except* _RunOver:
                 backoff.reset()
             except* (OSError, TimeoutError, SendError) as group:
                 reason = self._explain(group)
             self._set_connected(False)
+            if clock.time() - self._connected_s >= GOOD_AFTER_S:
+                backoff.reset()
             if reason is None:
                 continue
             self.fault = reason
@@ -156,6 +224,7 @@ class Sender:
     async def finish(self, limit_s: float) -> None:
         """Nothing more is captured: return when everything is confirmed, or after `limit_s`."""
         self._finishing = True
+        self._all_confirmed.clear()
         self._fed.set()
         try:
             async with asyncio.timeout(limit_s):
@@ -172,7 +241,7 @@ class Sender:
         except TimeoutError:
             pass
 
-    async def _connect_once(self, backoff: Backoff) -> None:
+    async def _connect_once(self) -> None:
         while (first := self._spool.resume()) is None:
             await self._wait_for_units()
         address = self._address()
@@ -191,6 +260,9 @@ class Sender:
                     " storage made itself a new one, or this isn't the storage"
                 )
             writer.transport.set_write_buffer_limits(high=MAX_TRANSPORT_BYTES)
+            writer.get_extra_info("socket").setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES
+            )
             publisher = Publisher(f"{address.url}/{self._jid}", self._tokens.token)
             connection = _Connection(publisher, reader, writer)
             await self._ask_until_settled(connection)
@@ -205,7 +277,7 @@ class Sender:
             connection.flush()
             await connection.wait_for(Ready)
             _log.info("storage %s: sending run %s from %d", address.url, run.id, number)
-            backoff.reset()
+            self._connected_s = asyncio.get_running_loop().time()
             self.fault = None
             self._set_connected(True)
             await self._send_run(connection, run, number)
@@ -258,7 +330,7 @@ class Sender:
             else:
                 self._spool.take()
                 packets = packetizer.packetize(item.unit, item.unit.pts_90k & 0xFFFF_FFFF)
-                writer.write(connection.publisher.frame(packets))
+                connection.write(connection.publisher.frame(packets))
                 number += 1
                 await writer.drain()
 
@@ -299,9 +371,19 @@ class Sender:
                 self._tokens.reload()
             except TokenFileError as problem:
                 return str(problem)
+        if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
+            where = self._address()
+            return f"{where.url if where else 'its address'}: {_plain(error)}"
         return str(error) or "no answer in time"
 
     def _set_connected(self, connected: bool) -> None:
         if self.connected != connected:
             self.connected = connected
             self._changed()
+
+
+def _plain(error: OSError) -> str:
+    """Without the numbers of the operating system, as far as it is one of its errors."""
+    if isinstance(error, socket.gaierror):
+        return f"the name isn't found ({error.strerror})"
+    return os.strerror(error.errno or 0)
