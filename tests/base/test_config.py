@@ -35,7 +35,18 @@ def changed(name: str, old: str, new: str) -> str:
         ("web", "https://cams.example.com", "cams", "http.public-url: 'cams' is not usable"),
         ("web", '"cam001@studio.loc"', '"cam001"', r"locations.studio.devices\[0\]: 'cam001' is"),
         ("web", "title =", "titel =", "locations.studio.titel: unknown key"),
-        ("web", "Europe/Lisbon", "Mars/One", "locations.studio: timezone: 'Mars/One'"),
+        ("web", "Europe/Lisbon", "Mars/One", "locations.studio.timezone: 'Mars/One'"),
+        ("web", '"30d"\n\n[smtp]', '"900d"\n\n[smtp]', "deviceauth.token-validity: a token lives"),
+        ("web", 'example.com"   ', 'example.com:99999"   ', "http.public-url: .* not usable"),
+        ("web", "https://cams", "https://me:secret@cams", "http.public-url: .* not usable"),
+        (
+            "web",
+            's = ["cam001@studio.loc"',
+            's = ["owner@example.com", "x@y"',
+            "studio.devices: .* a person",
+        ),
+        ("web", '"cam001@', '"cam002@', "studio.devices: .* stands in studio already"),
+        ("web", "locations.studio]", 'locations."a b"]', "locations.a b: a location's name"),
         ("storage", '"500GB"', "500", "storage.maxspace: 500 is not understood"),
         ("storage", "[rtsps]", "[rtsp]", "rtsp: unknown key"),
         ("capture", "width = 1280", "width = 0", "video.width: Expected `int` >= 16"),
@@ -82,13 +93,19 @@ def test_relative_paths_are_taken_from_the_files_folder(tmp_path: Path) -> None:
     assert load(tmp_path / "x.toml", Kind).place == tmp_path / "outbox"
 
 
+def test_a_state_that_this_version_lacks_is_told() -> None:
+    text = changed("web", "[ice]", '[state]\nurl = "redis://x"\n[ice]')
+    with pytest.raises(ConfigError, match=r'x\.toml:\d+: state\.url: .*"sqlite"'):
+        parse(text, WebConfig, source=Path("x.toml"))
+
+
 def test_a_device_stands_in_one_location() -> None:
     text = changed(
         "web",
         "[locations.studio]\n",
         '[locations.a]\ndevices = ["cam001@studio.loc"]\n[locations.studio]\n',
     )
-    with pytest.raises(ConfigError, match="cam001@studio.loc stands in locations a and studio"):
+    with pytest.raises(ConfigError, match="studio.devices: cam001@studio.loc stands in a"):
         parse(text, WebConfig, source=Path("x.toml"))
 
 

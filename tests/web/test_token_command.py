@@ -64,6 +64,8 @@ def test_refusals(
     assert out == ""
     assert told in err
     assert err.count("\n") == 1
+    # A mistyped file or name makes no keys.
+    assert "--valid" in arguments or not (tmp_path / "data").exists()
 
 
 def test_a_life_that_is_no_duration_is_wrong_usage(

@@ -23,6 +23,15 @@ class ConfigError(ValueError):
     """A configuration file that can't be used: file, key, line, and what would be right."""
 
 
+class WrongValueError(ValueError):
+    """For a section's `__post_init__`: the key below the section that is wrong, and why."""
+
+    def __init__(self, key: str, text: str) -> None:
+        super().__init__(f"{key}: {text}")
+        self.key = key
+        self.text = text
+
+
 class Section(
     msgspec.Struct, kw_only=True, rename="kebab", forbid_unknown_fields=True, frozen=True
 ):
@@ -79,7 +88,16 @@ def parse(text: str, kind: type[C], *, source: Path) -> C:
         return _convert(document, kind, source)
     except msgspec.ValidationError as error:
         table = _culprit(document, kind, source)
-        raise ConfigError(_explain(str(error), table, text, source, kind)) from None
+        message = str(error)
+        if isinstance(cause := error.__cause__, WrongValueError):
+            message = _at_key(message, cause)
+        raise ConfigError(_explain(message, table, text, source, kind)) from None
+
+
+def _at_key(message: str, wrong: WrongValueError) -> str:
+    """The message as msgspec writes it for a key's own type."""
+    path = (match := _MESSAGE.match(message)) and match["path"]
+    return f"{wrong.text} - at `{path or '$'}.{wrong.key}`"
 
 
 def _convert(document: dict[str, Any], kind: type[C], source: Path) -> C:

@@ -135,9 +135,10 @@ class WebUrl(str):
     @classmethod
     def parse(cls, text: object) -> Self:
         """Read `"https://cams.example.com"`, a slash at its end is dropped."""
-        parts = urlsplit(text) if isinstance(text, str) else None
+        parts = urlsplit(text) if isinstance(text, str) and _readable(text) else None
         if (
             parts is None
+            or "@" in parts.netloc
             or parts.scheme not in ("http", "https")
             or not parts.hostname
             or parts.path.strip("/")
@@ -146,3 +147,11 @@ class WebUrl(str):
         ):
             raise ValueError(f'{text!r} is not usable: write it as "https://cams.example.com"')
         return cls(f"{parts.scheme}://{parts.netloc}")
+
+
+def _readable(url: str) -> bool:
+    """Whether brackets and port of a URL are what they should be."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False

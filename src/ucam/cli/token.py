@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 
-from ucam.base.config import ConfigError
+from ucam.base.config import WrongValueError
 from ucam.base.jid import JID, JIDError
 from ucam.base.service import Fault
 from ucam.base.units import Duration
@@ -34,6 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the token; returns the exit status."""
+    from ucam.web.access import Access
     from ucam.web.config import WebConfig
     from ucam.web.issuer import Issuer
     from ucam.web.keys import KeyStore
@@ -44,14 +45,15 @@ def run(args: argparse.Namespace) -> int:
     now_s = time.time()
     try:
         jid = JID.parse_bare(args.jid)
-        issuer = Issuer(KeyStore(config.http.data_dir, now_s), config)
-        role = issuer.access.role_of(jid)
+        role = Access.of(config).role_of(jid)
         if role is None:
             raise Fault(f"{jid} stands nowhere in {args.config}: not in userauth, nor in locations")
         if role == "user" and not args.play:
             raise Fault(f"{jid} is a person, who logs in by mail; --play makes a player's token")
+        # Last: a mistake leaves no keys in a folder that may not be the right one.
+        issuer = Issuer(KeyStore(config.http.data_dir, now_s), config)
         issued = issuer.first_token(jid, "player" if args.play else role, now_s, args.valid)
-    except (JIDError, ConfigError, Fault) as error:
+    except (JIDError, WrongValueError, Fault) as error:
         print(f"ucam token: {error}", file=sys.stderr)
         return 1
     print(issued.token)

@@ -6,12 +6,22 @@ from zoneinfo import available_timezones
 
 import msgspec
 
-from ucam.base.config import Section
+from ucam.base.config import Section, WrongValueError
 from ucam.base.jid import JID
 from ucam.base.units import Duration, Listen, WebUrl
 
+# A token must not outlive its signing key, which changes after as long.
+MAX_TOKEN_VALIDITY_S = 366 * 86400.0
 # A location is also a folder's name in storage.
 LOCATION_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+
+
+def check_validity(key: str, validity_s: float) -> None:
+    """Raises `WrongValueError` for a token's life that keys can't give."""
+    if not 1 <= validity_s <= MAX_TOKEN_VALIDITY_S:
+        raise WrongValueError(
+            key, f"a token lives between 1s and {MAX_TOKEN_VALIDITY_S / 86400:g}d"
+        )
 
 
 class Http(Section, kw_only=True, frozen=True):
@@ -26,9 +36,15 @@ class UserAuth(Section, kw_only=True, frozen=True):
     link_validity: Duration = Duration(600)
     session_lifetime: Duration = Duration(30 * 86400)
 
+    def __post_init__(self) -> None:
+        check_validity("token-validity", self.token_validity)
+
 
 class DeviceAuth(Section, kw_only=True, frozen=True):
     token_validity: Duration = Duration(30 * 86400)
+
+    def __post_init__(self) -> None:
+        check_validity("token-validity", self.token_validity)
 
 
 class Smtp(Section, kw_only=True, frozen=True):
@@ -55,6 +71,10 @@ class Ice(Section, kw_only=True, frozen=True):
 class State(Section, kw_only=True, frozen=True):
     url: str = "sqlite"
 
+    def __post_init__(self) -> None:
+        if self.url != "sqlite":
+            raise WrongValueError("url", 'this version keeps its state in "sqlite" alone')
+
 
 class Alerts(Section, kw_only=True, frozen=True):
     emails: tuple[JID, ...] = ()
@@ -70,7 +90,9 @@ class Location(Section, kw_only=True, frozen=True):
 
     def __post_init__(self) -> None:
         if self.timezone is not None and self.timezone not in available_timezones():
-            raise ValueError(f'timezone: {self.timezone!r} is not known; write "Europe/Lisbon"')
+            raise WrongValueError(
+                "timezone", f'{self.timezone!r} is not known; write "Europe/Lisbon"'
+            )
 
 
 class WebConfig(Section, kw_only=True, frozen=True):
@@ -88,18 +110,23 @@ class WebConfig(Section, kw_only=True, frozen=True):
         storages = {location.storage for location in self.locations.values()}
         seen: dict[JID, str] = {}
         for name, location in self.locations.items():
-            if (twice := people & {*location.devices, location.storage}) != set():
-                raise ValueError(f"locations.{name}: {min(map(str, twice))} is also a person")
+            key = f"locations.{name}"
             if not LOCATION_NAME.fullmatch(name):
-                raise ValueError(f"locations.{name}: a name is letters, digits, - and _")
+                raise WrongValueError(key, "a location's name is letters, digits, - and _")
+            if location.storage in people:
+                raise WrongValueError(f"{key}.storage", f"{location.storage} is also a person")
             for device in location.devices:
+                if device in people:
+                    raise WrongValueError(f"{key}.devices", f"{device} is also a person")
                 if device in storages:
-                    raise ValueError(f"locations.{name}: {device} is both camera and storage")
+                    raise WrongValueError(f"{key}.devices", f"{device} is both camera and storage")
                 if device in seen:
-                    raise ValueError(f"{device} stands in locations {seen[device]} and {name}")
+                    raise WrongValueError(
+                        f"{key}.devices", f"{device} stands in {seen[device]} already"
+                    )
                 seen[device] = name
             for person in location.users or ():
-                if person not in self.userauth.allowed_emails:
-                    raise ValueError(
-                        f"locations.{name}.users: {person} is not in userauth.allowed-emails"
+                if person not in people:
+                    raise WrongValueError(
+                        f"{key}.users", f"{person} isn't in userauth.allowed-emails"
                     )

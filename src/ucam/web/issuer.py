@@ -4,12 +4,11 @@ import secrets
 
 import msgspec
 
-from ucam.base.config import ConfigError
 from ucam.base.jid import JID
 from ucam.base.tokens import AUDIENCE, Claims, Role
 from ucam.web.access import Access, Party
-from ucam.web.config import WebConfig
-from ucam.web.keys import MAX_TOKEN_VALIDITY_S, KeyStore
+from ucam.web.config import WebConfig, check_validity
+from ucam.web.keys import KeyStore
 
 
 class Issued(msgspec.Struct, frozen=True):
@@ -20,14 +19,9 @@ class Issued(msgspec.Struct, frozen=True):
 
 
 class Issuer:
-    """Makes tokens under one configuration; raises `ConfigError` for lives that keys can't give."""
+    """Makes tokens under one configuration."""
 
     def __init__(self, keys: KeyStore, config: WebConfig) -> None:
-        for key, validity_s in (
-            ("userauth.token-validity", config.userauth.token_validity),
-            ("deviceauth.token-validity", config.deviceauth.token_validity),
-        ):
-            _check_validity(key, validity_s)
         self._keys = keys
         self.config = config
         self.access = Access.of(config)
@@ -57,15 +51,10 @@ class Issuer:
     ) -> Issued:
         """A token that an operator hands out, to a device or a player.
 
-        A device's session begins when the token is first seen. Raises `ConfigError`.
+        A device's session begins when the token is first seen. Raises `WrongValueError`.
         """
         claims = self.claims(Party(jid, role), None, now_s, None)
         if validity_s is not None:
-            _check_validity("valid", validity_s)
+            check_validity("valid", validity_s)
             claims = msgspec.structs.replace(claims, exp=int(now_s + validity_s))
         return self.issue(claims)
-
-
-def _check_validity(key: str, validity_s: float) -> None:
-    if not 1 <= validity_s <= MAX_TOKEN_VALIDITY_S:
-        raise ConfigError(f"{key}: a token lives between 1s and {MAX_TOKEN_VALIDITY_S / 86400:g}d")

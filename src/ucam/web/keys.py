@@ -21,13 +21,11 @@ from ucam.base.files import write_atomically
 from ucam.base.service import Fault
 from ucam.base.tokens import Claims
 
-# The name of RFC 9864: `EdDSA` says the same less exactly, and verifiers take both.
 # RFC 9864 calls it Ed25519, but more verifiers in the field know the older name.
 ALGORITHM = "EdDSA"
 # A token must not outlive the key that signed it: after a rotation that key verifies, as
 # `previous`, for one more such time.
 ROTATE_AFTER_S = 366 * 86400.0
-MAX_TOKEN_VALIDITY_S = 366 * 86400.0
 _FILE = "signing-keys.json"
 
 

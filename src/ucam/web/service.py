@@ -36,8 +36,6 @@ class Web:
     """The parts of one web application, and what changes in them on a reload."""
 
     def __init__(self, config: WebConfig, store: Store, now_s: float) -> None:
-        if config.state.url != "sqlite":
-            raise ConfigError('state.url: only "sqlite" is supported by this version')
         self.config = config
         self.store = store
         self.keys = KeyStore(config.http.data_dir, now_s)
