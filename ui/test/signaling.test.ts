@@ -105,9 +105,9 @@ test('cameras that fall silent mean a dead connection', () => {
   mock.timers.tick(60_000);
   assert.equal(FakeSocket.all.length, 1, 'without cameras silence is fine');
   receive({ type: 'Status', from: 'gate@shop.loc/1' });
-  mock.timers.tick(14_000);
+  mock.timers.tick(8_000);
   receive({ type: 'Status', from: 'gate@shop.loc/1' });
-  mock.timers.tick(14_000);
+  mock.timers.tick(8_000);
   assert.equal(FakeSocket.all.length, 1);
   mock.timers.tick(2_000);
   assert.ok(told.includes('gone'));

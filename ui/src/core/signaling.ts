@@ -1,8 +1,11 @@
 import type { MessageFromServer, MessageToServer } from '../protocol.gen.ts';
 import { Backoff } from './backoff.ts';
 
-/** Cameras speak every 2 s: with one in the room, this much silence means a dead connection. */
-const SILENCE_MS = 15_000;
+/**
+ * Cameras speak every 2 s: with one in the room, this much silence means a dead connection. Less
+ * than LATE_SECONDS, so that no camera is called late only because nothing is heard of it.
+ */
+const SILENCE_MS = 9_000;
 /** A socket that opened but brought no Welcome in this time is given up. */
 const WELCOME_MS = 8_000;
 
