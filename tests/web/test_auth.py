@@ -58,8 +58,10 @@ async def test_a_limited_address_gets_the_same_answer_too(web: Running) -> None:
     assert len(list((web.folder / "outbox").glob("*.eml"))) == 4
 
 
-async def test_recycling(web: Running) -> None:
+async def test_recycling(web: Running, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="ucam")
     first = await web.log_in(ANN)
+    assert f"{ANN} has logged in" in caplog.text
     answer = await web.recycle(first)
     assert answer.status_code == 200
     second = answer.json()["token"]
@@ -70,6 +72,8 @@ async def test_recycling(web: Running) -> None:
     for token in (first, third, second):
         over = await web.recycle(token)
         assert (over.status_code, error_code(over)) == (401, "session-over")
+    # Whoever runs this hears of it: a token was probably stolen.
+    assert caplog.text.count(f"{ANN}: a replaced token was used again") == 1
 
 
 async def test_logging_out(web: Running) -> None:

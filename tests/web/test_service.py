@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from ucam.base.service import Fault, Stop
-from ucam.web.service import serve
+from ucam.web.service import Web, serve
+from ucam.web.store import Store
 from web.helpers import ANN, TOML, Running, load_config, running
 
 
@@ -79,3 +80,14 @@ async def test_sessions_and_keys_survive_a_restart(tmp_path: Path) -> None:
     async with running(tmp_path, text) as again:
         assert (await again.http.get("/.well-known/jwks.json")).content == keys
         assert (await again.recycle(token)).status_code == 200
+
+
+async def test_a_database_that_cannot_be_written_does_not_end_the_room(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = load_config(tmp_path)
+    store = Store(config.http.data_dir)
+    web = Web(config, store, 0)
+    store.close()
+    web.remember()
+    assert "names and times of devices not kept" in caplog.text

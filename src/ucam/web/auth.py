@@ -1,6 +1,7 @@
 """`/auth` and the keys: login by mail, recycling, logout. HTTP in, sessions do the work."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -19,6 +20,8 @@ from ucam.web.issuer import Issued
 from ucam.web.keys import KeyStore
 from ucam.web.login import Logins
 from ucam.web.sessions import LinkError, SessionError, Sessions
+
+_log = logging.getLogger(__name__)
 
 EndSession = Callable[[str], None]
 
@@ -78,9 +81,11 @@ class Authority:
     async def redeem(self, token: str) -> Issued:
         """A login token's JWT; raises `Unauthorized`."""
         try:
-            return await asyncio.to_thread(self._sessions.redeem_link, token, time.time())
+            issued = await asyncio.to_thread(self._sessions.redeem_link, token, time.time())
         except LinkError as error:
             raise Unauthorized(str(error), code="link-expired") from None
+        _log.info("%s has logged in", issued.claims.sub)
+        return issued
 
     async def recycle(self, token: str) -> Issued:
         """A JWT's successor; raises `Unauthorized`, and ends the session of a stolen one."""
@@ -92,6 +97,7 @@ class Authority:
             return await asyncio.to_thread(self._sessions.recycle, claims, now_s)
         except SessionError as error:
             if error.ended is not None:
+                _log.warning("%s: a replaced token was used again; session ended", claims.sub)
                 self._on_end(error.ended)
             raise Unauthorized(str(error), code="session-over") from None
 
@@ -103,6 +109,7 @@ class Authority:
             sid = await asyncio.to_thread(self._sessions.end, claims, now_s)
         except SessionError as error:
             raise Unauthorized(str(error), code="session-over") from None
+        _log.info("%s has logged out", claims.sub)
         self._on_end(sid)
 
 

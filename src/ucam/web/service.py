@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 import time
 
 import msgspec
@@ -76,12 +77,18 @@ class Web:
         """Rotate the signing keys when they are due; for ever."""
         while True:
             await asyncio.sleep(KEY_CHECK_INTERVAL_S)
-            if await asyncio.to_thread(self.keys.rotate_when_due, time.time()):
-                _log.info("signing keys rotated")
+            try:
+                if await asyncio.to_thread(self.keys.rotate_when_due, time.time()):
+                    _log.info("signing keys rotated")
+            except OSError as error:
+                _log.error("signing keys not rotated, the old ones go on: %s", error)
 
     def remember(self) -> None:
-        """Keep what the room knows of devices."""
-        self.store.remember_devices(dict(self.room.known))
+        """Keep what the room knows of devices; a full disk must not end the room."""
+        try:
+            self.store.remember_devices(dict(self.room.known))
+        except sqlite3.Error as error:
+            _log.error("names and times of devices not kept: %s", error)
 
 
 async def serve(config: WebConfig, stop: Stop) -> None:
