@@ -1,10 +1,13 @@
 import time
 from pathlib import Path
 
+import msgspec
+
 from capture.test_service import configuration
 from capture.tiny_storage import tiny_storage
 from device.helpers import tiny_web, unsigned_token
 from ucam.capture import doctor
+from ucam.capture.config import Led as LedConfig
 from ucam.capture.doctor import Finding, examine
 from ucam.cli import main
 
@@ -44,3 +47,11 @@ def test_the_command_prints_a_line_a_check(capsys, monkeypatch, tmp_path: Path) 
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "BAD   elements: missing: nosuchelement; apt install some-package"
     assert len(lines) == 5
+
+
+async def test_a_pin_is_named_and_left_alone(tmp_path: Path) -> None:
+    config = configuration(tmp_path, 1)
+    config = msgspec.structs.replace(config, led=LedConfig(gpio=17))
+    found = {finding.what: finding async for finding in examine(config)}
+    assert found["LED"].good is None
+    assert "GPIO 17" in found["LED"].text

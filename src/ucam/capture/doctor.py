@@ -85,6 +85,8 @@ def _clock() -> Finding:
 
 def _led(config: CaptureConfig | None) -> Finding:
     name = config.led.name if config is not None else None
+    if config is not None and config.led.gpio is not None:
+        return Finding("LED", None, f"GPIO {config.led.gpio}: not tried, the service may hold it")
     if name is None:
         there = sorted(path.name for path in LEDS.glob("*")) if LEDS.is_dir() else []
         return Finding(

@@ -5,24 +5,22 @@ what storage confirms.
 """
 
 import asyncio
-import fcntl
 import logging
 import os
 import secrets
 import socket
 import ssl
-import struct
-import termios
 from collections.abc import Callable
 
 from ucam.base.backoff import Backoff
 from ucam.base.jid import JID
 from ucam.capture.address import Address
+from ucam.capture.connection import ANSWER_TIMEOUT_S, Connection, RunOver, SendError
 from ucam.capture.run import Run
 from ucam.capture.spool import Spool
 from ucam.device.token import TokenFileError, TokenStore
 from ucam.rtp.h264 import H264Packetizer
-from ucam.rtsp.client import Durable, DurableUntil, Event, Failed, Publisher, Ready
+from ucam.rtsp.client import Durable, DurableUntil, Publisher, Ready
 from ucam.rtsp.sdp import RunLine, h264_session
 
 _log = logging.getLogger(__name__)
@@ -30,9 +28,6 @@ MAX_PACKET = 60_000
 PAYLOAD_TYPE = 96
 NTP64_ID = 1
 ASK_INTERVAL_S = 2.0
-# Without an answer and without a byte that arrived; on a slow line questions stand behind pictures.
-ANSWER_TIMEOUT_S = 10.0
-LONGEST_ANSWER_S = 60.0
 CONNECT_TIMEOUT_S = 10.0
 # Above this the connection is behind, and what is captured waits in the spool.
 MAX_TRANSPORT_BYTES = 256_000
@@ -45,119 +40,6 @@ GOOD_AFTER_S = 20.0
 # How long a finished run may take to become durable before its rest is sent again.
 SETTLE_TRIES = 20
 SETTLE_PAUSE_S = 0.1
-
-
-class SendError(Exception):
-    """Storage can't be used now; the text says why."""
-
-    def __init__(self, text: str, status: int = 0) -> None:
-        super().__init__(text)
-        self.status = status
-
-
-class _RunOver(Exception):  # noqa: N818 - not an error: the next run wants its own session
-    """What comes next in the spool doesn't follow what was announced."""
-
-
-class Patience:
-    """How long to wait for an answer: as long as what stands before the question arrives, within
-    reason. No clock: times are arguments, in seconds.
-    """
-
-    def __init__(self) -> None:
-        self._asked_s: float | None = None
-        self._arrived = 0
-        self._progress_s = float("-inf")
-
-    def asked(self, now_s: float) -> None:
-        """A question was written."""
-        self._asked_s = now_s
-
-    def answered(self) -> None:
-        """The answer is there."""
-        self._asked_s = None
-
-    def saw_arrive(self, count: int, now_s: float) -> None:
-        """So many bytes of this connection have arrived until now."""
-        if count > self._arrived:
-            self._arrived, self._progress_s = count, now_s
-
-    def is_over(self, now_s: float) -> bool:
-        """Whether to give up."""
-        if self._asked_s is None:
-            return False
-        return (
-            now_s - max(self._asked_s, self._progress_s) > ANSWER_TIMEOUT_S
-            or now_s - self._asked_s > LONGEST_ANSWER_S
-        )
-
-
-class _Connection:
-    """One TLS connection with a `Publisher` on it."""
-
-    def __init__(
-        self, publisher: Publisher, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self.publisher = publisher
-        self._reader = reader
-        self.writer = writer
-        self._patience = Patience()
-        self.torn_down = False
-        self._written = 0
-
-    def write(self, data: bytes) -> None:
-        """Write now or when the network takes it."""
-        self._written += len(data)
-        self.writer.write(data)
-
-    def _unacknowledged(self) -> int:
-        """Bytes that the kernel has and the peer hasn't (tcp(7), SIOCOUTQ)."""
-        number = self.writer.get_extra_info("socket").fileno()
-        if number < 0:
-            return 0
-        (count,) = struct.unpack("i", fcntl.ioctl(number, termios.TIOCOUTQ, bytes(4)))
-        return int(count)
-
-    async def events(self) -> list[Event]:
-        """What storage says next; raises `SendError` when it hangs up or refuses."""
-        data = await self._reader.read(65_536)
-        if not data and self.torn_down:
-            raise _RunOver
-        if not data:
-            raise SendError("it hung up")
-        found = self.publisher.receive(data)
-        self.flush()
-        for event in found:
-            if isinstance(event, Failed):
-                text = f"it refuses {event.step}: {event.status or ''} {event.text}"
-                raise SendError(text, event.status)
-            if isinstance(event, DurableUntil):
-                self._patience.answered()
-        return found
-
-    async def wait_for(self, kind: type[Event]) -> Event:
-        """The next event of that kind, within the time that an answer may take."""
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
-            while True:
-                for event in await self.events():
-                    if isinstance(event, kind):
-                        return event
-
-    def ask(self) -> None:
-        """Ask what is durable; raises `SendError` when the last question is too old."""
-        now_s = asyncio.get_running_loop().time()
-        waiting = self.writer.transport.get_write_buffer_size() + self._unacknowledged()
-        self._patience.saw_arrive(self._written - waiting, now_s)
-        if self._patience.is_over(now_s):
-            raise SendError("it doesn't answer")
-        if self.publisher.ask_durable():
-            self._patience.asked(now_s)
-        self.flush()
-
-    def flush(self) -> None:
-        """Write what the protocol wants to say."""
-        if data := self.publisher.data_to_send():
-            self.write(data)
 
 
 class Sender:
@@ -206,7 +88,7 @@ class Sender:
             self._connected_s = float("inf")
             try:
                 await self._connect_once()
-            except* _RunOver:
+            except* RunOver:
                 backoff.reset()
             except* (OSError, TimeoutError, SendError) as group:
                 reason = self._explain(group)
@@ -264,7 +146,7 @@ class Sender:
                 socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES
             )
             publisher = Publisher(f"{address.url}/{self._jid}", self._tokens.token)
-            connection = _Connection(publisher, reader, writer)
+            connection = Connection(publisher, reader, writer)
             await self._ask_until_settled(connection)
             first = self._spool.resume() or first
             run, number = first.run, first.unit.number
@@ -285,7 +167,7 @@ class Sender:
             # What waits in the buffer isn't worth waiting for: it is still in the spool.
             writer.transport.abort()
 
-    async def _ask_until_settled(self, connection: _Connection) -> None:
+    async def _ask_until_settled(self, connection: Connection) -> None:
         connection.publisher.start()
         connection.flush()
         for _ in range(SETTLE_TRIES):
@@ -299,7 +181,7 @@ class Sender:
             connection.ask()
         self._sent_to = None
 
-    async def _send_run(self, connection: _Connection, run: Run, number: int) -> None:
+    async def _send_run(self, connection: Connection, run: Run, number: int) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._write(connection, run, number))
             tasks.create_task(self._ask_again_and_again(connection))
@@ -308,7 +190,7 @@ class Sender:
                     if isinstance(event, DurableUntil):
                         self._confirm(event)
 
-    async def _write(self, connection: _Connection, run: Run, number: int) -> None:
+    async def _write(self, connection: Connection, run: Run, number: int) -> None:
         packetizer = H264Packetizer(
             PAYLOAD_TYPE,
             secrets.randbits(32),
@@ -334,16 +216,16 @@ class Sender:
                 number += 1
                 await writer.drain()
 
-    async def _end_session(self, connection: _Connection, run: Run, last: int) -> None:
+    async def _end_session(self, connection: Connection, run: Run, last: int) -> None:
         """Say that the run is over; storage hangs up when it has read that (see `events`)."""
         self._sent_to = (run.id, last)
         connection.torn_down = True
         connection.publisher.teardown()
         connection.flush()
         await asyncio.sleep(ANSWER_TIMEOUT_S)
-        raise _RunOver
+        raise RunOver
 
-    async def _ask_again_and_again(self, connection: _Connection) -> None:
+    async def _ask_again_and_again(self, connection: Connection) -> None:
         while not connection.torn_down:
             await asyncio.sleep(ASK_INTERVAL_S)
             connection.ask()
