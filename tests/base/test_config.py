@@ -34,6 +34,7 @@ def changed(name: str, old: str, new: str) -> str:
         ("web", "public-url", "publicurl", "http.publicurl: unknown key .*public-url"),
         ("web", "https://cams.example.com", "cams", "http.public-url: 'cams' is not usable"),
         ("web", '"cam001@studio.loc"', '"cam001"', r"locations.studio.devices\[0\]: 'cam001' is"),
+        ("web", "smtp+starttls", "imap", "smtp.url: write it as smtp"),
         ("web", "title =", "titel =", "locations.studio.titel: unknown key"),
         ("web", "Europe/Lisbon", "Mars/One", "locations.studio.timezone: 'Mars/One'"),
         ("web", '"30d"\n\n[smtp]', '"900d"\n\n[smtp]', "deviceauth.token-validity: a token lives"),

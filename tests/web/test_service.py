@@ -20,7 +20,6 @@ async def test_an_address_that_is_taken_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (('outbox = "outbox"', 'url = "smtps://me@mail.example.com"'), "smtp.password-file"),
         (
             ("[smtp]", '[ice]\nturn = ["turn:t"]\nturn-secret-file = "none"\n[smtp]'),
             "none can't be read",

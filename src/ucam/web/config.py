@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 import msgspec
@@ -12,6 +13,7 @@ from ucam.base.units import Duration, Listen, WebUrl
 
 # A token must not outlive its signing key, which changes after as long.
 MAX_TOKEN_VALIDITY_S = 366 * 86400.0
+MAIL_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 # A location is also a folder's name in storage.
 LOCATION_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 
@@ -56,6 +58,28 @@ class Smtp(Section, kw_only=True, frozen=True):
     def __post_init__(self) -> None:
         if (self.url is None) == (self.outbox is None):
             raise ValueError("needs either url (a mail server) or outbox (a folder)")
+        user = urlsplit(check_mail_url(self.url)).username if self.url is not None else None
+        if user and self.password_file is None:
+            raise WrongValueError("url", "it names a user: smtp.password-file is needed")
+
+
+def check_mail_url(url: str) -> str:
+    """`url` if it is one of a mail server; raises `WrongValueError`."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in MAIL_PORTS and parts.hostname and parts.port != 0
+    except ValueError:  # brackets or a port that are none
+        usable = False
+    if not usable or parts.password:
+        raise WrongValueError(
+            "url",
+            "write it as smtp+starttls://USER@HOST:587, smtps://USER@HOST:465 or "
+            "smtp://HOST:25; the password goes into smtp.password-file",
+        )
+    local = parts.hostname in ("localhost", "127.0.0.1")
+    if parts.username and parts.scheme == "smtp" and not local:
+        raise WrongValueError("url", "a password needs smtp+starttls:// or smtps://")
+    return url
 
 
 class Ice(Section, kw_only=True, frozen=True):

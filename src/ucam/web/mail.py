@@ -25,7 +25,7 @@ from ucam.base.backoff import Backoff
 from ucam.base.config import ConfigError
 from ucam.base.files import write_atomically
 from ucam.base.jid import JID
-from ucam.web.config import Smtp
+from ucam.web.config import MAIL_PORTS, Smtp, check_mail_url
 from ucam.web.ice import read_secret
 
 _log = logging.getLogger(__name__)
@@ -119,23 +119,9 @@ class MailServer:
     def __init__(
         self, url: str, password: str | None, tls_context: ssl.SSLContext | None = None
     ) -> None:
-        parts = urlsplit(url)
-        ports = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
-        try:
-            port = parts.port
-        except ValueError:
-            port = -1
-        if parts.scheme not in ports or not parts.hostname or port == -1 or parts.password:
-            raise ConfigError(
-                "smtp.url: write it as smtp+starttls://USER@HOST:587, smtps://USER@HOST:465 or "
-                "smtp://HOST:25; the password goes into smtp.password-file"
-            )
+        parts = urlsplit(check_mail_url(url))
         user = unquote(parts.username) if parts.username else None
-        if user and parts.scheme == "smtp" and parts.hostname not in ("localhost", "127.0.0.1"):
-            raise ConfigError("smtp.url: a password needs smtp+starttls:// or smtps://")
-        if user and not password:
-            raise ConfigError("smtp.url names a user: smtp.password-file is needed")
-        self._host, self._port = parts.hostname, port or ports[parts.scheme]
+        self._host, self._port = parts.hostname, parts.port or MAIL_PORTS[parts.scheme]
         self._user, self._password = user, password if user else None
         self._starttls = parts.scheme == "smtp+starttls"
         self._tls = parts.scheme == "smtps"
