@@ -82,6 +82,8 @@ export class Feed {
     return () => {
       this.#keep(video);
       this.#videos.delete(video);
+      // An element that still has the stream plays on, and stays in memory, wherever it went.
+      video.srcObject = null;
       if (!this.#watched) this.#unseen = setTimeout(() => this.#rest(), UNSEEN_MS);
     };
   }
