@@ -30,7 +30,9 @@ class Service:
 
     def __init__(self, name: str, arguments: Sequence[str], log: Path, lock: int) -> None:
         self.name = name
-        self._arguments = [sys.executable, "-m", "ucam.cli", *arguments]
+        # A demo that is killed takes its services along (setpriv is part of util-linux).
+        self._arguments = ["setpriv", "--pdeathsig", "TERM", sys.executable, "-m", "ucam.cli"]
+        self._arguments += arguments
         self._log = log
         self._lock = lock
         self._process: asyncio.subprocess.Process | None = None
