@@ -40,6 +40,7 @@ RUN_PACKAGES = [
 ]
 # What the tests judge ucam with: programs that nobody here wrote.
 TEST_PACKAGES = [
+    "libatomic1",  # the Node that Playwright brings wants it
     "ffmpeg",
     "chromium",
     "gstreamer1.0-tools",
