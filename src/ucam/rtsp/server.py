@@ -1,4 +1,4 @@
-"""The server's side of one RTSP connection on which a device publishes.
+"""The server's side of one RTSP connection, on which a device publishes or a player plays.
 
     for event in connection.receive(data):
         match event:
@@ -6,17 +6,21 @@
             case ParameterQuery():  # connection.answer(event, {...}) or .refuse(...)
             case Recording():       # event.tracks: which channel holds what
             case Media():           # event.packets: (channel, packet) in order
+            case DescribeRequested():  # connection.describe(event, sdp, tracks) or .refuse(...)
+            case PlayRequested():   # connection.play(event, [...]) or .refuse(...); then media go
+            case Paused():          # … until this
             case Closed():          # send data_to_send(), then close
     transport.write(connection.data_to_send())
 
 `receive` gives its events one by one; behind an event that wants a decision it goes on when the
 decision has been made (if that takes a while: call `receive(b"")` after it).
-OPTIONS, SETUP, RECORD, TEARDOWN, keep-alives and what is out of order are answered inside, and so
-is an ANNOUNCE without credentials (401), without H.264 (415), or with a broken SDP (400).
+OPTIONS, SETUP, RECORD, PAUSE, TEARDOWN, keep-alives and what is out of order are answered inside,
+and so is an ANNOUNCE or DESCRIBE without credentials (401), an ANNOUNCE without H.264 (415), or
+with a broken SDP (400).
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ucam.rtsp import sdp
@@ -25,23 +29,32 @@ from ucam.rtsp.errors import MessageError, RTSPError, UsageError
 from ucam.rtsp.events import (
     Announced,
     Closed,
+    Decision,
+    DescribeRequested,
     Event,
     Media,
     ParameterQuery,
+    Paused,
+    PlayRequested,
     RecordedTrack,
     Recording,
 )
 from ucam.rtsp.messages import Header, Interleaved, Message, Request, Response
 from ucam.rtsp.parser import Parser
+from ucam.rtsp.presentation import CONTROL, base_of, options_of, track_of
 from ucam.rtsp.states import METHODS, TABLE, State
-from ucam.rtsp.transport import find_media, interleaved_channels
+from ucam.rtsp.transport import PLAY_MODES, find_media, interleaved_channels
 
 __all__ = [
     "Announced",
     "Closed",
+    "Decision",
+    "DescribeRequested",
     "Event",
     "Media",
     "ParameterQuery",
+    "Paused",
+    "PlayRequested",
     "RecordedTrack",
     "Recording",
     "ServerConnection",
@@ -95,10 +108,13 @@ class ServerConnection:
         self._parser = Parser(max_head=max_head, max_body=max_body)
         self._inbox: deque[Message | MessageError] = deque()
         self._out = bytearray()
-        self._pending: Announced | ParameterQuery | None = None
+        self._pending: Decision | None = None
         self._announced: Announced | None = None
         self._tracks: dict[int, RecordedTrack] = {}
         self._channels: frozenset[int] = frozenset()
+        self._described: DescribeRequested | None = None
+        self._described_tracks = 0
+        self._played: dict[int, tuple[int, int]] = {}  # channels by track
         self._closing: str | None = None
         self._closed_told = False
 
@@ -122,7 +138,31 @@ class ServerConnection:
         body = "".join(f"{name}: {value}\r\n" for name, value in parameters.items()).encode()
         self._succeed(event.request, (("Content-Type", "text/parameters"),), body)
 
-    def refuse(self, event: Announced | ParameterQuery, status: int, reason: str) -> None:
+    def describe(self, event: DescribeRequested, description: bytes, tracks: int) -> None:
+        """Yes to a DESCRIBE: an SDP of so many tracks, made by `presentation`."""
+        self._decide(event)
+        if tracks != self._described_tracks:
+            self._played.clear()
+        self._described, self._described_tracks = event, tracks
+        base = base_of(event.request.uri)
+        headers = (("Content-Base", base), ("Content-Type", SDP_TYPE))
+        self._succeed(event.request, headers, description)
+
+    def play(self, event: PlayRequested, starts: Sequence[tuple[int, int, int]]) -> None:
+        """Yes to a PLAY; what the owner sends from now on are interleaved packets. `starts`: track,
+        sequence number and time stamp of the first packet, as far as they are known.
+        """
+        self._decide(event)
+        assert self._described is not None
+        base = base_of(self._described.request.uri)
+        lines = [
+            f"url={base}{CONTROL}{track};seq={sequence};rtptime={timestamp}"
+            for track, sequence, timestamp in starts
+        ]
+        information = (("RTP-Info", ",".join(lines)),) if lines else ()
+        self._succeed(event.request, (("Range", "npt=now-"), *information))
+
+    def refuse(self, event: Decision, status: int, reason: str) -> None:
         """No, with a status (401 brings the challenges along) and a reason in plain words."""
         self._decide(event)
         self._fail(event.request, status, reason)
@@ -137,7 +177,7 @@ class ServerConnection:
         self._out.clear()
         return data
 
-    def _decide(self, event: Announced | ParameterQuery) -> None:
+    def _decide(self, event: Decision) -> None:
         if self._pending is not event:
             raise UsageError(f"this {type(event).__name__} waits for no decision")
         self._pending = None
@@ -145,12 +185,13 @@ class ServerConnection:
     def _events(self) -> Iterator[Event]:
         while self._closing is None and self._pending is None and self._inbox:
             match self._inbox.popleft():
-                case Interleaved(packets):
-                    # Before RECORD is accepted there is nobody who would take them.
+                case Interleaved(packets, raw):
+                    # Before RECORD is accepted there is nobody who would take them; what a player
+                    # sends are reports of how well it hears us.
                     if self.state is State.RECORDING:
                         wanted = self._channels
                         if kept := [each for each in packets if each[0] in wanted]:
-                            yield Media(kept)
+                            yield Media(kept, raw if len(kept) == len(packets) else None)
                 case Request() as request:
                     yield from self._request(request)
                 case MessageError() as error:
@@ -182,7 +223,7 @@ class ServerConnection:
             except RTSPError as error:
                 self._fail(request, error.status, str(error))
             else:
-                if isinstance(event, Announced | ParameterQuery):
+                if isinstance(event, Decision):
                     self._pending = event
                 if event is not None:
                     yield event
@@ -192,6 +233,15 @@ class ServerConnection:
         match request.method:
             case "ANNOUNCE":
                 return self._announce(request)
+            case "DESCRIBE":
+                return self._describe(request)
+            case "SETUP" if self._described is not None:
+                self._set_up_to_play(request, self._described_tracks)
+            case "PLAY":
+                return self._play(request)
+            case "PAUSE":
+                self._succeed(request)
+                return Paused()
             case "SETUP":
                 self._set_up(request)
             case "RECORD":
@@ -251,9 +301,47 @@ class ServerConnection:
         self._succeed(request)
         return Recording(self._announced.path, tracks, request.header("User-Agent") or "")
 
+    def _describe(self, request: Request) -> DescribeRequested:
+        found = credentials(request)
+        if found is None:
+            raise RTSPError("Unauthorized", 401)
+        return DescribeRequested(request, path(request.uri), found)
+
+    def _set_up_to_play(self, request: Request, tracks: int) -> None:
+        index = track_of(request.uri, tracks)
+        if index is None:
+            raise RTSPError("No such track", 404)
+        taken = {c for place, pair in self._played.items() if place != index for c in pair}
+        free = next(n for n in range(0, 255, 2) if not {n, n + 1} & taken)
+        header = request.header("Transport") or ""
+        channels = interleaved_channels(header, (free, free + 1), PLAY_MODES)
+        if channels is None:
+            raise RTSPError("Only RTP/AVP/TCP, interleaved, is supported", 461)
+        if taken & set(channels):
+            raise RTSPError("An interleaved channel is taken already", 400)
+        self._played[index] = channels
+        transport = f"RTP/AVP/TCP;unicast;interleaved={channels[0]}-{channels[1]};mode=play"
+        self._succeed(request, (("Transport", transport),))
+
+    def _play(self, request: Request) -> PlayRequested | None:
+        assert self._described is not None
+        if self.state is State.PLAYING:
+            self._succeed(request)  # some players' keep-alive
+            return None
+        asked = self._described
+        return PlayRequested(
+            request,
+            asked.path,
+            dict(self._played),
+            options_of(asked.request.uri),
+            request.header("User-Agent") or "",
+        )
+
     def _query(self, request: Request, names: tuple[str, ...]) -> ParameterQuery:
         where, found = path(request.uri), credentials(request)
         authorized = self._announced is not None and self._announced.path == where
+        if self._described is not None:
+            raise RTSPError("Parameter not understood", 451)  # players have nothing to ask for
         if found is None and not authorized:
             raise RTSPError("Unauthorized", 401)
         return ParameterQuery(request, where, found, names, authorized)
@@ -267,7 +355,7 @@ class ServerConnection:
         self, request: Request, headers: tuple[Header, ...] = (), body: bytes = b""
     ) -> None:
         self.state = TABLE[self.state, request.method]
-        if self._tracks:
+        if self._tracks or self._played:
             session = f"{self._session_id};timeout={self.session_timeout_s}"
             headers = (("Session", session), *headers)
         self._respond(Response(200, "OK", headers, body), request)
