@@ -19,6 +19,7 @@ from ucam.storage.cutter import Action, AddFragment, CloseChunk, Cutter, OpenChu
 from ucam.storage.disk import Disk
 from ucam.storage.index import Index
 from ucam.storage.layout import Place
+from ucam.storage.mending import Mender
 from ucam.storage.recorder import Recorder
 from ucam.storage.records import Durable
 from ucam.storage.recovery import recover
@@ -73,6 +74,9 @@ class Store:
     durable: list[Durable] = field(default_factory=list)
     live: dict[int, LiveChunk] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.mender = Mender(self.root, self.index, self.space, self.disk)
+
     def writer(self, place: Place = PLACE, fragments: int = 100) -> ChunkWriter:
         return ChunkWriter(
             self.root,
@@ -84,6 +88,7 @@ class Store:
             durable=self.durable.append,
             opened=lambda chunk: self.live.__setitem__(chunk.id, chunk),
             closed=lambda chunk: self.live.__delitem__(chunk.id),
+            unfinished=self.mender.add,
         )
 
     def write(self, actions: list[Action], place: Place = PLACE) -> ChunkWriter:

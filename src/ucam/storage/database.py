@@ -65,7 +65,11 @@ _CHUNK_TABLES = "chunks c JOIN devices d ON d.id = c.device JOIN runs r ON r.id 
 
 
 class IndexFault(Exception):  # noqa: N818 - told to a person
-    """An index that can't be used: damaged, or written by a newer ucam."""
+    """An index that can't be used: on a disk that refuses, or written by a newer ucam."""
+
+
+class DamagedIndex(IndexFault):
+    """An index in which SQLite finds no sense; it can be made anew from the files."""
 
 
 @dataclass(slots=True)
@@ -82,7 +86,10 @@ class Database:
             self._prepare()
         except sqlite3.DatabaseError as error:
             self._db.close()
-            raise IndexFault(f"{self.path}: not usable as an index: {error}") from error
+            # A disk that refuses for a moment must not cost the index.
+            damaged = error.sqlite_errorcode in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+            kind = DamagedIndex if damaged else IndexFault
+            raise kind(f"{self.path}: not usable as an index: {error}") from error
         except IndexFault:
             self._db.close()
             raise
@@ -91,7 +98,11 @@ class Database:
         self._db.execute("PRAGMA foreign_keys=ON")
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version not in (0, SCHEMA_VERSION):
-            raise IndexFault(f"{self.path}: index of version {version}, not {SCHEMA_VERSION}")
+            raise IndexFault(
+                f"{self.path} was written by a newer ucam (its version is {version}, this ucam"
+                f" knows {SCHEMA_VERSION}): install that one again, or move the index away and it"
+                " is made anew from the files"
+            )
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
@@ -117,10 +128,12 @@ class Database:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            # After a full disk or an I/O error SQLite has rolled back by itself.
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     # What is written
 

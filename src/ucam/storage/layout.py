@@ -92,6 +92,18 @@ def read_name(name: str) -> tuple[int, int | None] | None:
     return start_us, None if match[2] is None else int(match[2]) * 1000 + int(match[3])
 
 
+def find_chunk(root: Path, place: Place, start_us: int) -> Found | None:
+    """A chunk's file, open or closed, whatever its duration."""
+    hour, stamp = root / folder(place, start_us), _stamp(start_us)
+    for entry in _entries(hour):
+        if entry.name.startswith(stamp):
+            named = read_name(entry.name)
+            if named is not None and named[0] == start_us:
+                size = entry.stat(follow_symlinks=False).st_size
+                return Found(Path(entry.path), place, start_us, named[1], size)
+    return None
+
+
 @dataclass(slots=True)
 class Walk:
     """What lies below the storage's folder."""

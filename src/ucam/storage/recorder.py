@@ -6,6 +6,7 @@ A device has one at a time: a newer one begins when the old one's chunk is close
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,16 +15,17 @@ from pathlib import Path
 
 from ucam.media.access_unit import AccessUnit
 from ucam.media.track import Track
-from ucam.storage.cutter import Action, AddFragment, CloseChunk, Cutter, OpenChunk
+from ucam.storage.cutter import Action, AddFragment, CloseChunk, Cutter
 from ucam.storage.database import Database
 from ucam.storage.disk import Disk
 from ucam.storage.index import Index
+from ucam.storage.insistent import InsistentWriter
 from ucam.storage.layout import Place
+from ucam.storage.mending import Mender
 from ucam.storage.records import Durable
-from ucam.storage.rotation import NoSpace
 from ucam.storage.space import Space
 from ucam.storage.stream import Arrived
-from ucam.storage.writer import ChunkWriter, LiveChunk, WriteFault
+from ucam.storage.writer import ChunkWriter, LiveChunk
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +35,9 @@ HIGH_BYTES = 16 << 20
 LOW_BYTES = 4 << 20
 STALLED_S = 1.2
 TROUBLE_S = 30.0
+# A disk that takes longer for one step hangs, and that is told.
+HANGS_S = 4.0
+MEND_EVERY_S = 5.0
 STOPPED = "storage was stopped"
 
 
@@ -53,13 +58,17 @@ class Recording:
         self._run = run
         # Numbers up to this one are stored: a publisher that sends them again sends them in vain.
         self._stored = stored.number if stored is not None and stored.run == run else None
-        self._writer = writer
+        self._ending = threading.Event()
+        self._writer = InsistentWriter(
+            writer, gap_reason=STOPPED, told=self._disk_told, pause=self._ending.wait
+        )
         self._cutter = cutter
         self._track: Track | None = None
         self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"write {place.jid}")
         self._loop = asyncio.get_running_loop()
         self._waiting = 0
         self._last_push_s = self._loop.time()
+        self._busy_since_s: float | None = None
         self._fault: str | None = None
         self._finished: asyncio.Future[None] | None = None
         self.duplicates = 0
@@ -102,11 +111,23 @@ class Recording:
         """Call it twice a second: what waits for a successor that doesn't come is written."""
         if self._finished is None and self._loop.time() - self._last_push_s > STALLED_S:
             self._post(self._cutter.flush())
+        busy_since_s = self._busy_since_s
+        if busy_since_s is not None and self._writer.fault is None:
+            hanging_s = self._loop.time() - busy_since_s
+            if hanging_s > HANGS_S:
+                text = f"the disk has not answered for {hanging_s:.0f} s"
+                self._recorder.troubled(f"{self.place.jid} can't be recorded: {text}")
 
     async def finish(self, reason: str) -> None:
-        """Write what was received, close the chunk; returns when it is in the index."""
+        """Write what was received, close the chunk; returns when it is in the index.
+
+        What a disk in trouble doesn't take at once is dropped: it was never told as durable.
+        """
         if self._finished is None:
             self._finished = self._loop.create_future()
+            if self._writer.fault is not None:
+                reason = f"storage could not write: {self._writer.fault}"
+            self._ending.set()
             self._recorder.leave(self, reason)
             self._post(self._cutter.end(reason))
             self._worker.submit(lambda: None).add_done_callback(self._drained)
@@ -131,14 +152,24 @@ class Recording:
             self.on_pressure(True)
 
     def _perform(self, action: Action) -> None:
-        """In the worker thread. After a fault only closing is left to do."""
-        match action:
-            case CloseChunk():
-                self._writer.close()
-            case OpenChunk() if self._fault is None:
-                self._writer.open(action, STOPPED)
-            case AddFragment() if self._fault is None:
-                self._writer.append(action)
+        """In the worker thread. After an internal error only closing is left to do."""
+        if self._fault is not None and not isinstance(action, CloseChunk):
+            return
+        self._busy_since_s = self._loop.time()
+        try:
+            self._writer.perform(action)
+        finally:
+            self._busy_since_s = None
+
+    def _disk_told(self, fault: str | None) -> None:
+        """In the worker thread: the disk refused, or (None) takes again what it is given."""
+        self._loop.call_soon_threadsafe(self._pass_on, fault)
+
+    def _pass_on(self, fault: str | None) -> None:
+        if fault is not None:
+            self._recorder.troubled(f"{self.place.jid} can't be recorded: {fault}")
+        else:
+            _log.warning("%s is being recorded again", self.place.jid)
 
     def _tell(self, size: int, job: "Future[None]") -> None:
         self._loop.call_soon_threadsafe(self._done, size, job)
@@ -150,14 +181,8 @@ class Recording:
         error = job.exception()
         if error is None or self._fault is not None:
             return
-        if isinstance(error, NoSpace):
-            self._fault = f"storage is full: {error}"
-        elif isinstance(error, WriteFault):
-            self._fault = f"the disk refused: {error}"
-        else:
-            _log.error("recording %s failed", self.place.jid, exc_info=error)
-            self._fault = "an internal error of storage"
-        _log.error("%s: %s", self.place.jid, self._fault)
+        _log.error("recording %s failed", self.place.jid, exc_info=error)
+        self._fault = "an internal error of storage"
         self._recorder.troubled(f"{self.place.jid} can't be recorded: {self._fault}")
         self.on_fault(self._fault)
 
@@ -188,6 +213,8 @@ class Recorder:
         self._away: dict[Place, str] = {}
         self._trouble: tuple[float, str] | None = None
         self._clock = time.monotonic
+        self._mender = Mender(root, index, space, disk)
+        self._mended_s = 0.0
 
     async def durable(self, place: Place) -> Durable | None:
         """The last access unit of a device that survives a power cut."""
@@ -238,6 +265,7 @@ class Recorder:
             durable=lambda last: self._durable.__setitem__(place, last),
             opened=lambda chunk: self.live.__setitem__(chunk.id, chunk),
             closed=self._chunk_closed,
+            unfinished=self._mender.add,
         )
 
     def _chunk_closed(self, chunk: LiveChunk) -> None:
@@ -264,6 +292,8 @@ class Recorder:
 
     def troubled(self, text: str) -> None:
         """Something went wrong that the operator must hear of."""
+        if self._trouble is None or self._trouble[1] != text:
+            _log.error("%s", text)
         self._trouble = (self._clock(), text)
 
     async def check(self) -> None:
@@ -274,9 +304,13 @@ class Recorder:
         """Call it twice a second."""
         for recording in list(self._recordings.values()):
             recording.tick()
+        if self._clock() - self._mended_s > MEND_EVERY_S:
+            self._mended_s = self._clock()
+            self._mender.start()
 
     async def stop(self) -> None:
         """Finish everything."""
         await asyncio.gather(
             *(recording.finish(STOPPED) for recording in list(self._recordings.values()))
         )
+        await asyncio.to_thread(self._mender.mend)

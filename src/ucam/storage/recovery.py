@@ -14,7 +14,7 @@ from ucam.media import MediaError
 from ucam.media.clock import microseconds
 from ucam.media.fmp4 import IndexEntry, sidx
 from ucam.media.scan import ChunkScan
-from ucam.storage.database import Database, IndexFault
+from ucam.storage.database import DamagedIndex, Database
 from ucam.storage.disk import Disk
 from ucam.storage.layout import INDEX, Found, Walk, chunk_path, walk
 from ucam.storage.records import Chunk, Durable, Gap
@@ -44,9 +44,7 @@ def set_aside_if_damaged(root: Path) -> str | None:
     path = root / INDEX
     try:
         Database(path).close()
-    except IndexFault as fault:
-        if "version" in str(fault):
-            raise
+    except DamagedIndex:
         aside = path.with_name(f"{INDEX}.damaged-{int(time.time())}")
         path.rename(aside)
         for suffix in ("-wal", "-shm"):
@@ -105,10 +103,10 @@ def _compare(root: Path, database: Database, disk: Disk, found: Walk, result: Re
     parts = [file for file in found.files if file.duration_ms is None]
     parts.sort(key=lambda file: file.path.stat().st_mtime_ns)
     for file in [*sorted(closed.values(), key=lambda file: file.start_us), *parts]:
-        result.told.append(_take_in(root, database, disk, file))
+        result.told.append(take_in(root, database, disk, file))
 
 
-def _take_in(root: Path, database: Database, disk: Disk, file: Found) -> str:
+def take_in(root: Path, database: Database, disk: Disk, file: Found) -> str:
     """Close a file as the writer does, in the same order, and give it its row."""
     if file.duration_ms is None and database.has(file.start_us):
         disk.rename(file.path, file.path.with_name(file.path.name + DAMAGED))

@@ -94,7 +94,8 @@ class WriteFault(Exception):  # noqa: N818 - what the disk did
 class ChunkWriter:
     """Writes the chunks of one device, one after the other.
 
-    `durable` is called after each sync; `opened` and `closed` let playback know.
+    `durable` is called after each sync; `opened` and `closed` let playback know; `unfinished` gets
+    a chunk that the disk didn't let close, its reservation still kept.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class ChunkWriter:
         durable: Callable[[Durable], None],
         opened: Callable[[LiveChunk], None],
         closed: Callable[[LiveChunk], None],
+        unfinished: Callable[[LiveChunk], None],
     ) -> None:
         self._root = root
         self._place = place
@@ -119,6 +121,7 @@ class ChunkWriter:
         self._durable = durable
         self._opened = opened
         self._closed = closed
+        self._unfinished = unfinished
         self._live: LiveChunk | None = None
         self._descriptor = -1
         self._size = 0
@@ -129,6 +132,8 @@ class ChunkWriter:
         self._first_dts = 0
         self._last_dts = 0
         self._last: Durable | None = None
+        # Where the last chunk ended, when the index doesn't know it yet.
+        self._ended_us: int | None = None
 
     def open(self, wanted: OpenChunk, gap_reason: str) -> None:
         """Begin a chunk. `gap_reason` is told if it doesn't follow the device's last.
@@ -173,26 +178,32 @@ class ChunkWriter:
 
     def _tell_gap(self, start_us: int, reason: str) -> None:
         end_us = self._index.call(Database.end_us, self._place)
-        if end_us is None or abs(start_us - end_us) <= GAP_TOLERANCE_US:
+        if end_us is None:
+            return
+        if self._ended_us is not None:
+            end_us = self._ended_us
+        if abs(start_us - end_us) <= GAP_TOLERANCE_US:
             return
         if start_us < end_us:
             reason = "the camera's clock went back"
         self._index.call(Database.add_gap, self._place, Gap(end_us, start_us, reason))
 
     def append(self, part: AddFragment) -> None:
-        """Write a fragment and make it durable. Raises `NoSpace` or `WriteFault`, and then the
-        file is as it was before.
+        """Write a fragment and make it durable. Raises `NoSpace` or `WriteFault`.
+
+        Then the file is as it was before, and only `close` may follow: what a disk has refused
+        once is not tried again in the same place.
         """
         live = self._live
         assert live is not None, "open() comes first"
         self._sequence += 1
         head = fragment(self._sequence, part.samples, part.base_dts_90k, part.start_us)
         offset, size = self._size, len(head) + part.size
-        self._space.grow(live.id, offset + size)
         try:
+            self._space.grow(live.id, offset + size)
             self._write([head, *part.data])
             self._disk.sync(self._descriptor)
-        except OSError as error:
+        except (OSError, sqlite3.Error) as error:
             self._take_back(offset)
             raise WriteFault(f"{live.path}: {error}") from error
         self._space.written(live.id, self._size)
@@ -204,11 +215,12 @@ class ChunkWriter:
         try:
             self._disk.truncate(self._descriptor, size)
         except OSError as error:
-            # Left as a .part, its reservation with it: start-up recovery cuts and closes it.
             live, self._live = self._live, None
             assert live is not None
-            _log.error("%s can't be cut, it waits for the next start: %s", live.path, error)
+            _log.error("%s can't be cut now: %s", live.path, error)
             self._disk.close(self._descriptor)
+            self._ended_us = live.end_us
+            self._unfinished(live)
             self._closed(live)
 
     def _account(self, live: LiveChunk, part: AddFragment, offset: int, size: int) -> None:
@@ -253,7 +265,9 @@ class ChunkWriter:
             else:
                 self._finish(live, self._last)
         except (OSError, sqlite3.Error) as error:
-            # Whatever step it was: its room stays reserved, and the next start goes on from there.
+            # Whatever step it was: its room stays reserved, and somebody goes on from there.
+            self._ended_us = live.end_us
+            self._unfinished(live)
             raise WriteFault(f"{live.path}: {error}") from error
         finally:
             self._closed(live)
@@ -282,6 +296,7 @@ class ChunkWriter:
             live.activity.pack(),
         )
         self._index.call(Database.add_chunk, chunk, last)
+        self._ended_us = None
         self._space.closed(live.id, self._size)
 
     def _discard(self, live: LiveChunk) -> None:
