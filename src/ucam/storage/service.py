@@ -26,6 +26,7 @@ from ucam.storage.index import Index
 from ucam.storage.ingest import IngestServer
 from ucam.storage.playback.handler import Handler
 from ucam.storage.playback.http import HttpApi, HttpServer
+from ucam.storage.playback.library import Library
 from ucam.storage.playback.peers import Peers
 from ucam.storage.recorder import Recorder
 from ucam.storage.recovery import Recovered, recover, set_aside_if_damaged
@@ -84,13 +85,14 @@ async def _serve(
         port = await ingest.listen(config.rtsps.listen, context)
         fingerprint = tls.fingerprint(cert)
         room = _room(config, tokens, kept, port, fingerprint)
-        handler = Handler(
+        library = Library(
             config.storage.path,
             kept.index,
             kept.recorder,
             on_device=room.on_device if room is not None else lambda _place: None,
             now_us=lambda: time.time_ns() // 1000,
         )
+        handler = Handler(library)
         if room is not None:
             room.peers = Peers(handler, room.say, tasks)
             lasting.append(tasks.create_task(room.run()))

@@ -10,8 +10,10 @@ from aiortc import RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 
 from storage.helpers import PLACE, START_US, Store, opened, recorder
 from ucam.protocol.messages import AnswerMedia, EndMedia, OfferMedia, RequestMedia
+from ucam.storage.playback.answers import Answer, Request
 from ucam.storage.playback.channel import HIGH_BYTES, MOST_IN_FLIGHT, PIECE_BYTES, Channel
-from ucam.storage.playback.handler import Answer, Handler, Request
+from ucam.storage.playback.handler import Handler
+from ucam.storage.playback.library import Library
 from ucam.storage.playback.peers import MOST_PEERS_OF_ONE, Peers, without_hidden_candidates
 
 HERE = frozenset({"studio"})
@@ -178,13 +180,14 @@ async def served(
     store: Store,
 ) -> AsyncIterator[tuple[Peers, "asyncio.Queue[OfferMedia | EndMedia]"]]:
     said: asyncio.Queue[OfferMedia | EndMedia] = asyncio.Queue()
-    handler = Handler(
+    library = Library(
         store.root,
         store.index,
         recorder(store),
         on_device=lambda _place: None,
         now_us=lambda: START_US + 60_000_000,
     )
+    handler = Handler(library)
     async with asyncio.TaskGroup() as tasks:
         peers = Peers(handler, said.put_nowait, tasks)
         yield peers, said

@@ -14,6 +14,7 @@ from ucam.storage import tls
 from ucam.storage.access import Access, verify_with_file
 from ucam.storage.playback.handler import Handler
 from ucam.storage.playback.http import HttpApi, HttpServer
+from ucam.storage.playback.library import Library
 
 VIEWER = "owner@shop.loc"
 
@@ -21,13 +22,14 @@ VIEWER = "owner@shop.loc"
 @pytest.fixture
 def made(store: Store, tokens: Tokens, tmp_path: Path) -> Callable[[str], HttpServer]:
     store.record(50)
-    handler = Handler(
+    library = Library(
         store.root,
         store.index,
         recorder(store),
         on_device=lambda _place: None,
         now_us=lambda: START_US + 60_000_000,
     )
+    handler = Handler(library)
     access = Access(verify_with_file(tokens.keys_file, ISSUER), lambda: ("studio",))
     cert, key = tls.ensure_certificate(tmp_path, "studio.loc")
     return lambda listen: HttpServer(HttpApi(handler, access), Listen(listen), cert, key)
@@ -80,9 +82,11 @@ async def test_without_one_nothing_is_told(client: httpx.AsyncClient, tokens: To
     assert (await client.get("/cameras", headers=device)).status_code == 403
 
 
-async def test_nothing_can_be_changed(client: httpx.AsyncClient) -> None:
-    assert (await client.post("/cameras")).status_code == 405
-    assert (await client.delete(f"/chunks/{START_US}")).status_code == 405
+async def test_recordings_can_not_be_changed(client: httpx.AsyncClient, tokens: Tokens) -> None:
+    bearer = {"Authorization": f"Bearer {tokens.issue(VIEWER, 'user')}"}
+    assert (await client.post("/cameras", headers=bearer)).status_code == 405
+    assert (await client.delete(f"/chunks/{START_US}")).status_code == 401
+    assert (await client.delete(f"/chunks/{START_US}", headers=bearer)).status_code == 405
 
 
 async def test_an_address_that_can_not_be_had(made: Callable[[str], HttpServer]) -> None:
