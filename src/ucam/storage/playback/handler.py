@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from ucam.storage.playback import cameras, chunks, schema
+from ucam.storage.playback import cameras, chunks, livefile, schema
 from ucam.storage.playback.answers import (
     Answer,
     Method,
@@ -18,6 +18,7 @@ from ucam.storage.playback.answers import (
     problem,
 )
 from ucam.storage.playback.export import Exports
+from ucam.storage.playback.hls import Hls
 from ucam.storage.playback.library import Library, Query
 from ucam.storage.playback.schema import Described
 
@@ -52,6 +53,7 @@ class Handler:
     def __init__(self, library: Library) -> None:
         self._library = library
         self._exports = Exports()
+        self._hls = Hls()
         self.routes = self._table()
         self._schema = schema.document([route.described for route in self.routes])
 
@@ -86,6 +88,26 @@ class Handler:
                     ranges=True,
                 ),
                 self._export,
+            ),
+            Route(
+                Described(
+                    "GET",
+                    f"{camera}/hls.m3u8",
+                    "a playlist for any player: past, growing or live",
+                    "application/vnd.apple.mpegurl",
+                    query=_WINDOW,
+                ),
+                self._hls_playlist,
+            ),
+            Route(
+                Described(
+                    "GET",
+                    f"{camera}/live.mp4",
+                    "what is recorded now, as an MP4 that doesn't end",
+                    "video/mp4",
+                    https=True,
+                ),
+                self._live,
             ),
             Route(Described("GET", "/schema", "this description", "json"), self._describe),
         )
@@ -129,13 +151,22 @@ class Handler:
         return await chunks.chunks(self._library, place, asked.query)
 
     async def _chunk(self, asked: Asked) -> Answer:
-        if not (asked.name.isascii() and asked.name.isdigit()):
+        name = asked.name.removesuffix(".mp4")  # some players want to see it
+        if not (name.isascii() and name.isdigit()):
             raise not_found()
-        return await chunks.chunk_bytes(self._library, int(asked.name[:19]), asked.request)
+        return await chunks.chunk_bytes(self._library, int(name[:19]), asked.request)
 
     async def _export(self, asked: Asked) -> Answer:
         place = await self._library.place(asked.name, asked.request.locations)
         return await self._exports.export(self._library, place, asked.query, asked.request)
+
+    async def _hls_playlist(self, asked: Asked) -> Answer:
+        place = await self._library.place(asked.name, asked.request.locations)
+        return await self._hls.playlist(self._library, place, asked.query, asked.request)
+
+    async def _live(self, asked: Asked) -> Answer:
+        place = await self._library.place(asked.name, asked.request.locations)
+        return livefile.live(self._library, place)
 
     async def _describe(self, _asked: Asked) -> Answer:
         return json_answer(self._schema)

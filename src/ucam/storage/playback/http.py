@@ -5,6 +5,8 @@ A token is needed, of a user or a player: `Authorization: Bearer`, or `?token=` 
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,23 +38,28 @@ class HttpApi:
         self._handler = handler
         self._access = access
 
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        answer = await self._answer(scope, headers)
+        answer, until_s = await self._answer(scope, headers)
+        gone = asyncio.Event()
+        watching = asyncio.create_task(_watch(receive, gone))
         try:
-            await _send(answer, send, body=scope["method"] != "HEAD")
+            body = scope["method"] != "HEAD"
+            await _send(answer, send, lambda: gone.is_set() or time.time() > until_s, body=body)
         finally:
+            watching.cancel()
             answer.close()
 
-    async def _answer(self, scope: Scope, headers: dict[str, str]) -> Answer:
+    async def _answer(self, scope: Scope, headers: dict[str, str]) -> tuple[Answer, float]:
+        """What to say, and until when (s since 1970) the token is good for more of it."""
         method = _METHODS.get(scope["method"])
         if method is None:
-            return problem(405, "bad-method", "only GET, HEAD, PUT and DELETE")
+            return problem(405, "bad-method", "only GET, HEAD, PUT and DELETE"), math.inf
         query = scope["query_string"].decode("latin-1")
         try:
             token = _token(headers, query)
@@ -60,19 +67,19 @@ class HttpApi:
         except Denied as denied:
             answer = problem(denied.status, "denied", str(denied))
             answer.headers["www-authenticate"] = "Bearer"
-            return answer
+            return answer, math.inf
         path = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
-        return await self._handler.handle(
-            Request(
-                path,
-                locations,
-                headers.get("range"),
-                method,
-                role=claims.role,
-                who=str(claims.jid),
-                token=token,
-            )
+        request = Request(
+            path,
+            locations,
+            headers.get("range"),
+            method,
+            role=claims.role,
+            who=str(claims.jid),
+            token=token,
         )
+        answer = await self._handler.handle(request)
+        return answer, claims.exp if isinstance(answer.body, Endless) else math.inf
 
 
 def _token(headers: dict[str, str], query: str) -> str:
@@ -82,7 +89,14 @@ def _token(headers: dict[str, str], query: str) -> str:
     return parse_qs(query).get("token", [""])[-1]
 
 
-async def _send(answer: Answer, send: Send, *, body: bool) -> None:
+async def _watch(receive: Receive, gone: asyncio.Event) -> None:
+    """uvicorn takes what is sent to nobody without a word: somebody has to notice."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    gone.set()
+
+
+async def _send(answer: Answer, send: Send, over: Callable[[], bool], *, body: bool) -> None:
     headers = {**answer.headers, "x-content-type-options": "nosniff"}
     if answer.length is not None:
         headers["content-length"] = str(answer.length)
@@ -90,6 +104,8 @@ async def _send(answer: Answer, send: Send, *, body: bool) -> None:
     await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
     if body:
         async for block in _blocks(answer):
+            if over():
+                break
             # uvicorn waits here until the client has taken it.
             await send({"type": "http.response.body", "body": block, "more_body": True})
     await send({"type": "http.response.body", "body": b""})

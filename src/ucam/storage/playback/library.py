@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from ucam.base.times import parse_utc
 from ucam.media import MediaError
@@ -35,6 +36,10 @@ class Stored:
     def end_us(self) -> int:
         """Where it ends, µs since 1970."""
         return self.id + self.duration_us
+
+    def as_closed(self) -> Self:
+        """The same as if nothing would be added to it."""
+        return replace(self, is_open=False, path=self.current_path()) if self.is_open else self
 
     def current_path(self) -> Path:
         """Where its file is now: an open chunk gets its last name when it is closed."""
