@@ -42,6 +42,7 @@ from ucam.rtsp.events import (
 from ucam.rtsp.messages import Header, Interleaved, Message, Request, Response
 from ucam.rtsp.parser import Parser
 from ucam.rtsp.presentation import CONTROL, base_of, options_of, track_of
+from ucam.rtsp.recordable import recordable
 from ucam.rtsp.states import METHODS, TABLE, State
 from ucam.rtsp.transport import PLAY_MODES, find_media, interleaved_channels
 
@@ -62,18 +63,6 @@ __all__ = [
 
 SDP_TYPE = "application/sdp"
 MAX_NAMES = 16
-
-# Encodings whose packets go to the owner, with their clock rates.
-_SUPPORTED = {"H264": 90_000}
-
-
-def is_supported(media: sdp.Media) -> bool:
-    """Whether the owner gets this track's packets. H.264's interleaved mode (RFC 6184 §6.4), which
-    no known publisher uses, is not.
-    """
-    wanted = _SUPPORTED.get(media.encoding)
-    mode = media.parameters.get("packetization-mode", "0")
-    return wanted is not None and media.clock_rate == wanted and mode in ("0", "1")
 
 
 class ServerConnection:
@@ -241,7 +230,7 @@ class ServerConnection:
                 return self._play(request)
             case "PAUSE":
                 self._succeed(request)
-                return Paused()
+                return Paused() if self.state is not State.RECORDING else None
             case "SETUP":
                 self._set_up(request)
             case "RECORD":
@@ -266,9 +255,11 @@ class ServerConnection:
         if (request.header("Content-Type") or SDP_TYPE).partition(";")[0].strip() != SDP_TYPE:
             raise RTSPError("ANNOUNCE wants application/sdp", 415)
         session = sdp.parse(request.body, max_media=self._max_tracks)
-        if not any(map(is_supported, session.media)):
+        if not recordable(session):
             kinds = ", ".join(f"{m.kind} {m.encoding or m.payload_type}" for m in session.media)
-            raise RTSPError(f"No H.264 video is announced, only: {kinds or 'nothing'}", 415)
+            raise RTSPError(
+                f"Nothing that can be recorded is announced, only: {kinds or 'nothing'}", 415
+            )
         return Announced(request, path(request.uri), found, session)
 
     def _set_up(self, request: Request) -> None:
@@ -287,7 +278,7 @@ class ServerConnection:
         if taken & set(channels):
             raise RTSPError("An interleaved channel is taken already", 400)
         media = session.media[index]
-        self._tracks[index] = RecordedTrack(media, *channels, is_supported(media))
+        self._tracks[index] = RecordedTrack(media, *channels, index in recordable(session))
         transport = f"RTP/AVP/TCP;unicast;interleaved={channels[0]}-{channels[1]};mode=record"
         self._succeed(request, (("Transport", transport),))
 
@@ -296,7 +287,7 @@ class ServerConnection:
         tracks = tuple(self._tracks[index] for index in sorted(self._tracks))
         wanted = [track for track in tracks if track.supported]
         if not wanted:
-            raise RTSPError("No H.264 video was set up", 455)
+            raise RTSPError("Nothing that can be recorded was set up", 455)
         self._channels = frozenset(c for t in wanted for c in (t.rtp_channel, t.rtcp_channel))
         self._succeed(request)
         return Recording(self._announced.path, tracks, request.header("User-Agent") or "")

@@ -39,6 +39,8 @@ TABLE: dict[tuple[State, str], State] = {
     (State.RECORDING, "OPTIONS"): State.RECORDING,
     (State.RECORDING, "GET_PARAMETER"): State.RECORDING,
     (State.RECORDING, "SET_PARAMETER"): State.RECORDING,
+    # rtspclientsink says it before TEARDOWN; what comes all the same is kept.
+    (State.RECORDING, "PAUSE"): State.RECORDING,
     (State.RECORDING, "TEARDOWN"): State.CLOSED,
     (State.INIT, "DESCRIBE"): State.DESCRIBED,
     (State.DESCRIBED, "OPTIONS"): State.DESCRIBED,
