@@ -89,7 +89,12 @@ class InsistentWriter:
         last = self._last_wanted
         assert last is not None
         self._wanted = self._last_wanted = OpenChunk(
-            part.start_us, last.track, last.run, part.first_number, "the disk refused to write"
+            part.start_us,
+            last.track,
+            last.run,
+            part.first_number,
+            "the disk refused to write",
+            last.audio,
         )
 
     def _close(self) -> None:

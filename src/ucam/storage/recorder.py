@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from ucam.media.access_unit import AccessUnit
-from ucam.media.track import Track
+from ucam.media.track import AudioTrack, Track
 from ucam.storage.cutter import Action, AddFragment, CloseChunk, Cutter
 from ucam.storage.database import Database
 from ucam.storage.disk import Disk
@@ -71,6 +71,7 @@ class Recording:
         self._busy_since_s: float | None = None
         self._fault: str | None = None
         self._finished: asyncio.Future[None] | None = None
+        self.audio: AudioTrack | None = None  # beside the video; set before the first push
         self.duplicates = 0
         self.received = 0
         # Set by the connection: read on or not, and give up.
@@ -95,6 +96,11 @@ class Recording:
         actions += self._cut(unit)
         self._post(actions)
 
+    def push_audio(self, arrived: Arrived) -> None:
+        """The next frame of the audio beside the video, which was told by `audio`."""
+        if self._fault is None and self._finished is None and self._track is not None:
+            self._cutter.push_audio(arrived.unit)
+
     def _begin(self, track: Track) -> list[Action]:
         if self._track is None:
             reason = self._recorder.why_away(self.place)
@@ -102,7 +108,7 @@ class Recording:
         else:
             reason, follows = "the camera changed its picture", None
         self._track = track
-        return self._cutter.begin(track, self._run, reason, follows=follows)
+        return self._cutter.begin(track, self._run, reason, follows=follows, audio=self.audio)
 
     def _cut(self, unit: AccessUnit) -> list[Action]:
         return self._cutter.push(unit, self._recorder.space.chunk_limit())

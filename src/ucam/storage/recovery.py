@@ -204,7 +204,7 @@ def describe(file: Found, held: ChunkScan) -> tuple[Chunk, Durable]:
         file.place,
         duration_us,
         held.valid_length,
-        held.track.codec_string,
+        held.codec_strings,
         held.track.width,
         held.track.height,
         run,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ucam.media.clock import microseconds
 from ucam.media.fmp4 import IndexEntry, RunMark, fragment, free_for_sidx, init_segment, sidx
-from ucam.media.track import Track
+from ucam.media.track import AudioTrack, Track, codec_strings
 from ucam.storage.cutter import AddFragment, OpenChunk
 from ucam.storage.database import Database
 from ucam.storage.disk import Disk
@@ -80,6 +80,12 @@ class LiveChunk:
     duration_us: int = 0
     pieces: list[Piece] = field(default_factory=list)
     activity: Activity = field(default_factory=Activity)
+    audio: AudioTrack | None = None  # beside the video
+
+    @property
+    def codecs(self) -> str:
+        """Of all its tracks, as in RFC 6381."""
+        return codec_strings(self.track, self.audio)
 
     @property
     def end_us(self) -> int:
@@ -141,7 +147,8 @@ class ChunkWriter:
         Raises `NoSpace` or `WriteFault`; then no file is left.
         """
         assert self._live is None, "one chunk at a time"
-        head = init_segment(wanted.track, RunMark(wanted.run, wanted.first_number))
+        mark = RunMark(wanted.run, wanted.first_number)
+        head = init_segment(wanted.track, mark, audio=wanted.audio)
         self._size = 0
         chunk = wanted.start_us
         while self._index.call(Database.has, chunk) or not self._space.claim(chunk):
@@ -172,7 +179,14 @@ class ChunkWriter:
         self._entries = []
         self._last = None
         self._live = LiveChunk(
-            chunk, self._place, path, wanted.track, wanted.run, len(head), durable_bytes=self._size
+            chunk,
+            self._place,
+            path,
+            wanted.track,
+            wanted.run,
+            len(head),
+            durable_bytes=self._size,
+            audio=wanted.audio,
         )
         self._opened(self._live)
 
@@ -197,7 +211,7 @@ class ChunkWriter:
         live = self._live
         assert live is not None, "open() comes first"
         self._sequence += 1
-        head = fragment(self._sequence, part.samples, part.base_dts_90k, part.start_us)
+        head = fragment(self._sequence, part.samples, part.base_dts_90k, part.start_us, part.audio)
         offset, size = self._size, len(head) + part.size
         try:
             self._space.grow(live.id, offset + size)
@@ -287,7 +301,7 @@ class ChunkWriter:
             self._place,
             live.duration_us,
             self._size,
-            live.track.codec_string,
+            live.codecs,
             live.track.width,
             live.track.height,
             live.run,
