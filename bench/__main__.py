@@ -2,9 +2,9 @@
 
 import sys
 
-from bench import ingest, live
+from bench import index, ingest, live
 
-ALL = {"ingest": ingest.main, "live": live.main}
+ALL = {"ingest": ingest.main, "live": live.main, "index": index.main}
 
 
 def main() -> int:

@@ -258,3 +258,21 @@ async def test_more_than_the_disk_takes_is_told_to_the_socket(tmp_path: Path) ->
         await recording.finish("unplugged")
         assert pressure[-1] is False
         assert rows(store)[-1].last_number == 999
+
+
+async def test_why_a_camera_is_away_is_known_after_a_restart(tmp_path: Path) -> None:
+    with opened(tmp_path / "chunks") as store:
+        found = recorder(store)
+        recording = await found.begin(PLACE, "run1")
+        for each in arrived(units(50)):
+            recording.push(each)
+        await recording.finish("the camera's token had expired")
+    with opened(tmp_path / "chunks") as store:
+        found = recorder(store)
+        await found.remember_absences()
+        again = await found.begin(PLACE, "run2")
+        for each in arrived(units(50, start_us=START_US + 60_000_000)):
+            again.push(each)
+        await again.finish("unplugged")
+        (gap,) = store.index.call(Database.gaps, PLACE, 0, 1 << 60)
+        assert gap.reason == "the camera's token had expired"

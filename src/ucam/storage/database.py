@@ -15,48 +15,14 @@ from typing import Any
 
 from ucam.storage.layout import Place
 from ucam.storage.records import Camera, Chunk, Durable, Gap, Totals
-from ucam.storage.rotation import Candidate
+from ucam.storage.rotation import Candidate, blocks
+from ucam.storage.schema import SCHEMA_VERSION, upgrade
 
-SCHEMA_VERSION = 1
 WAL_PAGES = 64  # checkpoint at 64 pages of 4 KiB
 # What the folder may hold for the index beside index.sqlite itself: WAL, its shared memory file
 # (32 KiB for so short a WAL), and what the next transaction may add.
 INDEX_MARGIN = 1_000_000
 
-_SCHEMA = """
-CREATE TABLE devices (
-    id INTEGER PRIMARY KEY,
-    location TEXT NOT NULL,
-    jid TEXT NOT NULL,
-    run TEXT, number INTEGER, utc_us INTEGER,  -- the last access unit that is durable
-    end_us INTEGER,                            -- where the newest recording ended
-    UNIQUE (location, jid)
-);
-CREATE TABLE runs (
-    id INTEGER PRIMARY KEY,
-    device INTEGER NOT NULL REFERENCES devices,
-    run TEXT NOT NULL,
-    codecs TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
-    UNIQUE (device, run, codecs, width, height)
-);
-CREATE TABLE chunks (
-    id INTEGER PRIMARY KEY,                    -- start, microseconds since 1970
-    device INTEGER NOT NULL REFERENCES devices,
-    run INTEGER NOT NULL REFERENCES runs,
-    duration_us INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    first_number INTEGER NOT NULL, last_number INTEGER NOT NULL,
-    leaving INTEGER NOT NULL DEFAULT 0,        -- its file is about to be deleted
-    activity BLOB NOT NULL
-);
-CREATE INDEX chunks_of_device ON chunks (device, id);
-CREATE TABLE gaps (
-    device INTEGER NOT NULL REFERENCES devices,
-    from_us INTEGER NOT NULL, to_us INTEGER NOT NULL,  -- to < from: the camera's clock went back
-    reason TEXT NOT NULL,
-    PRIMARY KEY (device, from_us)
-) WITHOUT ROWID;
-"""
 _CHUNK_COLUMNS = (
     "c.id, d.location, d.jid, c.duration_us, c.bytes, r.codecs, r.width, r.height,"
     " r.run, c.first_number, c.last_number, c.activity"
@@ -97,7 +63,7 @@ class Database:
     def _prepare(self) -> None:
         self._db.execute("PRAGMA foreign_keys=ON")
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version not in (0, SCHEMA_VERSION):
+        if version > SCHEMA_VERSION:
             raise IndexFault(
                 f"{self.path} was written by a newer ucam (its version is {version}, this ucam"
                 f" knows {SCHEMA_VERSION}): install that one again, or move the index away and it"
@@ -107,24 +73,29 @@ class Database:
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
         self._db.execute(f"PRAGMA journal_size_limit={WAL_PAGES * 4096}")
-        if version == 0:
-            with self._transaction():
-                for statement in _SCHEMA.split(";\n"):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        rows = self._db.execute(
-            "SELECT d.location, d.jid, count(*), sum(c.bytes), sum(c.duration_us)"
-            " FROM chunks c JOIN devices d ON d.id = c.device GROUP BY c.device"
-        )
-        for location, jid, count, size, duration_us in rows:
-            self._totals[Place(location, jid)] = Totals(count, size, duration_us)
+        if version < SCHEMA_VERSION:
+            with self.transaction():
+                upgrade(self._db, version)
+        for location, jid, *sums in self._db.execute(
+            "SELECT location, jid, chunks, bytes, duration_us, blocks FROM devices"
+        ):
+            self._totals[Place(location, jid)] = Totals(*sums)
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For the modules that keep tables of their own in the index."""
+        return self._db
 
     def close(self) -> None:
         """Checkpoint and close; index.sqlite alone is left."""
         self._db.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
+        """All of it or nothing; inside another one, a part of that."""
+        if self._db.in_transaction:
+            yield
+            return
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -139,8 +110,8 @@ class Database:
 
     def add_chunk(self, chunk: Chunk, durable: Durable | None, gap: Gap | None = None) -> None:
         """Insert a closed chunk, the device's last durable unit and a gap in one transaction."""
-        with self._transaction():
-            device = self._device(chunk.place)
+        with self.transaction():
+            device = self.device(chunk.place)
             run = self._run(device, chunk)
             self._db.execute(
                 "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
@@ -155,6 +126,7 @@ class Database:
                     chunk.activity,
                 ),
             )
+            self._db.execute("DELETE FROM opened WHERE chunk = ?", (chunk.id,))
             if durable is not None:
                 self._db.execute(
                     "UPDATE devices SET run = ?, number = ?, utc_us = ?, end_us = ? WHERE id = ?",
@@ -162,12 +134,97 @@ class Database:
                 )
             if gap is not None:
                 self._insert_gap(device, gap)
-        totals = self._totals.setdefault(chunk.place, Totals())
-        totals.chunks += 1
-        totals.bytes += chunk.bytes
-        totals.duration_us += chunk.duration_us
+            self._count(device, chunk, 1)
+        self._total(chunk, 1)
 
-    def _device(self, place: Place) -> int:
+    def _count(self, device: int, chunk: Chunk, sign: int) -> None:
+        self._db.execute(
+            "UPDATE devices SET chunks = chunks + ?, bytes = bytes + ?,"
+            " duration_us = duration_us + ?, blocks = blocks + ? WHERE id = ?",
+            (
+                sign,
+                sign * chunk.bytes,
+                sign * chunk.duration_us,
+                sign * blocks(chunk.bytes),
+                device,
+            ),
+        )
+
+    def _total(self, chunk: Chunk, sign: int) -> None:
+        """After the transaction: what is in memory must not know more than the disk."""
+        totals = self._totals.setdefault(chunk.place, Totals())
+        totals.chunks += sign
+        totals.bytes += sign * chunk.bytes
+        totals.duration_us += sign * chunk.duration_us
+        totals.blocks += sign * blocks(chunk.bytes)
+
+    def opened(self, place: Place, chunk: int) -> None:
+        """A chunk's file is about to be created: a start after a power cut looks for it."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO opened VALUES (?, ?, ?)", (chunk, place.location, place.jid)
+        )
+
+    def not_opened(self, chunk: int) -> None:
+        """Nothing is left of a chunk that was begun."""
+        self._db.execute("DELETE FROM opened WHERE chunk = ?", (chunk,))
+
+    def begun(self) -> list[tuple[Place, int]]:
+        """The chunks that were begun and have no row."""
+        rows = self._db.execute("SELECT location, jid, chunk FROM opened ORDER BY chunk")
+        return [(Place(location, jid), chunk) for location, jid, chunk in rows]
+
+    def set_away(self, place: Place, reason: str | None) -> None:
+        """Why nothing of this device is recorded from now on (None: it is)."""
+        with self.transaction():
+            device = self.device(place)
+            self._db.execute("UPDATE devices SET away = ? WHERE id = ?", (reason, device))
+
+    def away(self) -> dict[Place, str]:
+        """The same of all devices."""
+        rows = self._db.execute("SELECT location, jid, away FROM devices WHERE away IS NOT NULL")
+        return {Place(location, jid): reason for location, jid, reason in rows}
+
+    def fact(self, name: str) -> int | None:
+        """A number that was noted with `note`."""
+        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def note(self, name: str, value: int) -> None:
+        """Keep a number."""
+        self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    @property
+    def closed_blocks(self) -> int:
+        """What the closed chunks take on the disk, bytes in whole blocks."""
+        return sum(totals.blocks for totals in self._totals.values())
+
+    @property
+    def count(self) -> int:
+        """How many chunks there are."""
+        return sum(totals.chunks for totals in self._totals.values())
+
+    def days(self, place: Place) -> list[int]:
+        """The days of which a device has chunks: their beginnings in µs."""
+        day_us = 86_400_000_000
+        rows = self._db.execute(
+            "SELECT DISTINCT c.id / ?1 FROM chunks c JOIN devices d ON d.id = c.device"
+            " WHERE d.location = ?2 AND d.jid = ?3",
+            (day_us, place.location, place.jid),
+        )
+        return [number * day_us for (number,) in rows]
+
+    def folders(self) -> int:
+        """How many folders the chunks' files stand in, the devices' and locations' included."""
+        counts = "SELECT count(*) FROM (SELECT DISTINCT device, id / {} FROM chunks)"
+        hours, days = (
+            int(self._db.execute(counts.format(length)).fetchone()[0])
+            for length in (3_600_000_000, 86_400_000_000)
+        )
+        places = self.places()
+        return 1 + hours + days + len(places) + len({place.location for place in places})
+
+    def device(self, place: Place) -> int:
+        """A device's number in the tables, made if need be."""
         self._db.execute(
             "INSERT INTO devices (location, jid) VALUES (?, ?) ON CONFLICT DO NOTHING",
             (place.location, place.jid),
@@ -193,8 +250,8 @@ class Database:
 
     def add_gap(self, place: Place, gap: Gap) -> None:
         """Tell a gap; one that starts where another starts takes its place."""
-        with self._transaction():
-            self._insert_gap(self._device(place), gap)
+        with self.transaction():
+            self._insert_gap(self.device(place), gap)
 
     def _insert_gap(self, device: int, gap: Gap) -> None:
         self._db.execute(
@@ -204,7 +261,7 @@ class Database:
 
     def mark_leaving(self, ids: Iterable[int]) -> None:
         """Note that the files of these chunks are about to be deleted."""
-        with self._transaction():
+        with self.transaction():
             self._db.executemany(
                 "UPDATE chunks SET leaving = 1 WHERE id = ?", [(chunk,) for chunk in ids]
             )
@@ -212,24 +269,23 @@ class Database:
     def remove(self, ids: Iterable[int]) -> None:
         """Take the rows of chunks out whose files are gone; gaps before a device's first go too."""
         removed = [chunk for chunk in (self._any_chunk(id_) for id_ in ids) if chunk is not None]
-        with self._transaction():
+        with self.transaction():
             self._db.executemany("DELETE FROM chunks WHERE id = ?", [(c.id,) for c in removed])
+            for chunk in removed:
+                self._count(self.device(chunk.place), chunk, -1)
             for place in {chunk.place for chunk in removed}:
-                device = self._device(place)
+                device = self.device(place)
                 self._db.execute(
                     "DELETE FROM gaps WHERE device = ? AND max(from_us, to_us) <= coalesce("
                     "(SELECT min(id) FROM chunks WHERE device = ?), 0)",
                     (device, device),
                 )
         for chunk in removed:
-            totals = self._totals[chunk.place]
-            totals.chunks -= 1
-            totals.bytes -= chunk.bytes
-            totals.duration_us -= chunk.duration_us
+            self._total(chunk, -1)
 
     def forget_unused_runs(self) -> None:
         """Take out runs of which no chunk is left (at start-up)."""
-        with self._transaction():
+        with self.transaction():
             self._db.execute("DELETE FROM runs WHERE id NOT IN (SELECT DISTINCT run FROM chunks)")
 
     # What is read
@@ -360,8 +416,8 @@ class Database:
         return [row for row in rows if row != "ok"]
 
 
-def _as_tuple(totals: Totals) -> tuple[int, int, int]:
-    return totals.chunks, totals.bytes, totals.duration_us
+def _as_tuple(totals: Totals) -> tuple[int, int, int, int]:
+    return totals.chunks, totals.bytes, totals.duration_us, totals.blocks
 
 
 def _chunk(row: tuple[Any, ...]) -> Chunk:

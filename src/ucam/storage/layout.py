@@ -104,6 +104,27 @@ def find_chunk(root: Path, place: Place, start_us: int) -> Found | None:
     return None
 
 
+def days(root: Path, place: Place) -> list[int]:
+    """The days of which a device has a folder: their beginnings in µs."""
+    found = []
+    for entry in _entries(root / place.location / place.jid):
+        if _DAY.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+            try:
+                day = datetime.strptime(entry.name, "%Y-%m-%d").replace(tzinfo=UTC)
+            except ValueError:
+                continue
+            found.append((day - _EPOCH) // timedelta(microseconds=1))
+    return found
+
+
+def files_of_day(root: Path, place: Place, day_us: int) -> list[Found]:
+    """The chunks' files of one day of a device."""
+    day = root / folder(place, day_us).parent
+    result = Walk(files=[], folders=0, foreign=[], foreign_bytes=0)
+    _walk(root, day, day.relative_to(root).parts, result)
+    return result.files
+
+
 @dataclass(slots=True)
 class Walk:
     """What lies below the storage's folder."""

@@ -6,6 +6,7 @@ A device has one at a time: a newer one begins when the old one's chunk is close
 
 import asyncio
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -138,6 +139,7 @@ class Recording:
             self._post(self._cutter.end(reason))
             self._worker.submit(lambda: None).add_done_callback(self._drained)
         await asyncio.shield(self._finished)
+        await self._recorder.note_absence(self.place)
 
     def _drained(self, _done: "Future[None]") -> None:
         self._worker.shutdown(wait=False)
@@ -237,6 +239,10 @@ class Recorder:
         """Why a device is not, or was not, recorded."""
         return self._away.get(place, STOPPED)
 
+    async def remember_absences(self) -> None:
+        """Why devices weren't recorded before this start (call it once, before the first)."""
+        self._away = {**await self._index.run(Database.away), **self._away}
+
     def recording(self, place: Place) -> bool:
         """Whether a device is being recorded now."""
         return place in self._recordings
@@ -256,6 +262,8 @@ class Recorder:
             stored = await self.durable(place)
             recording = Recording(self, place, run, stored, self._writer(place), self._cutter())
             self._recordings[place] = recording
+            # A start after a power cut must not tell the reason of an absence before that.
+            await self._note_absence(place, None)
             return recording
 
     def _writer(self, place: Place) -> ChunkWriter:
@@ -285,6 +293,17 @@ class Recorder:
         if self._recordings.get(recording.place) is recording:
             del self._recordings[recording.place]
             self._away[recording.place] = reason
+
+    async def note_absence(self, place: Place) -> None:
+        """Keep why a device isn't recorded any more, if it isn't, for after a restart."""
+        if place not in self._recordings:
+            await self._note_absence(place, self._away.get(place))
+
+    async def _note_absence(self, place: Place, reason: str | None) -> None:
+        try:
+            await self._index.run(Database.set_away, place, reason)
+        except sqlite3.Error as error:
+            _log.warning("why %s is away can't be noted: %s", place.jid, error)
 
     def set_chunk_size(self, chunk_us: int | None, chunk_bytes: int | None) -> None:
         """Of chunks that begin with the next connection of a camera."""

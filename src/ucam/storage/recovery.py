@@ -16,17 +16,20 @@ from ucam.media.fmp4 import IndexEntry, sidx
 from ucam.media.scan import ChunkScan
 from ucam.storage.database import DamagedIndex, Database
 from ucam.storage.disk import Disk
-from ucam.storage.layout import INDEX, Found, Walk, chunk_path, walk
+from ucam.storage.layout import INDEX, Found, Walk, chunk_path, find_chunk, walk
+from ucam.storage.rebuild import UNKNOWN, Progress, rebuild
 from ucam.storage.records import Chunk, Durable, Gap
-from ucam.storage.rotation import blocks
 from ucam.storage.scanning import scan_file
 from ucam.storage.writer import GAP_TOLERANCE_US, Activity
 
 LOST_FILE = "the file was missing"
-UNKNOWN = "not known any more: the index was lost"
+# With more chunks than these a start looks only at what was open or being deleted; the rest is
+# looked at while it records.
+MOST_COMPARED = 20_000
 # A file in which nothing can be read is deleted when it is this small: nothing was confirmed.
 NOTHING_BYTES = 1 << 20
 DAMAGED = ".damaged"
+FOREIGN = "foreign-bytes"
 
 
 @dataclass(slots=True)
@@ -37,6 +40,11 @@ class Recovered:
     closed: int = 0
     folders: int = 0
     foreign_bytes: int = 0
+    compared: bool = True  # with every file; else that is still to be done
+
+
+def nothing_shown(_done: int, _total: int) -> None:
+    """For those who don't want to see progress."""
 
 
 def set_aside_if_damaged(root: Path) -> str | None:
@@ -53,23 +61,49 @@ def set_aside_if_damaged(root: Path) -> str | None:
     return None
 
 
-def recover(root: Path, database: Database, disk: Disk) -> Recovered:
-    """Compare disk and index, and mend. Blocks; runs before anything is recorded."""
+def recover(
+    root: Path, database: Database, disk: Disk, progress: Progress = nothing_shown
+) -> Recovered:
+    """Compare disk and index, and mend. Blocks; runs before anything is recorded.
+
+    `progress` is told how many files of how many are done, when there are many.
+    """
     result = Recovered()
     _end_deletions(root, database, disk, result)
+    if database.count > MOST_COMPARED:
+        _look_at_what_was_open(root, database, disk, result)
+        return result
     found = walk(root)
+    if not database.count:
+        known = rebuild(database, found.files, progress)
+        if known:
+            result.told.append(f"the index was made anew from {len(known)} files")
     _compare(root, database, disk, found, result)
     if result.told:
         found = walk(root)  # something was deleted or set aside
+    for _, chunk in database.begun():
+        database.not_opened(chunk)
     database.forget_unused_runs()
-    result.closed = sum(blocks(chunk.bytes) for chunk in database.all_chunks())
+    result.closed = database.closed_blocks
     result.folders, result.foreign_bytes = found.folders, found.foreign_bytes
+    database.note(FOREIGN, found.foreign_bytes)
     if found.foreign:
         result.told.append(
             f"{len(found.foreign)} files in the folder are not ucam's, such as {found.foreign[0]};"
             " they count against maxspace and are left alone"
         )
     return result
+
+
+def _look_at_what_was_open(root: Path, database: Database, disk: Disk, result: Recovered) -> None:
+    for place, chunk in database.begun():
+        file = find_chunk(root, place, chunk)
+        if file is not None and not database.has(chunk):
+            result.told.append(take_in(root, database, disk, file))
+        database.not_opened(chunk)
+    result.closed, result.folders = database.closed_blocks, database.folders()
+    result.foreign_bytes = database.fact(FOREIGN) or 0
+    result.compared = False
 
 
 def _end_deletions(root: Path, database: Database, disk: Disk, result: Recovered) -> None:

@@ -24,10 +24,12 @@ from ucam.storage.database import Database, IndexFault
 from ucam.storage.disk import Disk
 from ucam.storage.index import Index
 from ucam.storage.ingest import IngestServer
+from ucam.storage.inspection import Inspector
 from ucam.storage.playback.handler import Handler
 from ucam.storage.playback.http import HttpApi, HttpServer
 from ucam.storage.playback.library import Library
 from ucam.storage.playback.peers import Peers
+from ucam.storage.progress import ProgressBar
 from ucam.storage.recorder import Recorder
 from ucam.storage.recovery import Recovered, recover, set_aside_if_damaged
 from ucam.storage.room import StorageRoom, status_fields
@@ -47,6 +49,7 @@ class _Disk:
     index: Index
     space: Space
     recorder: Recorder
+    inspector: Inspector | None  # when there are too many chunks to look at before recording
 
 
 async def serve(config: StorageConfig, stop: Stop) -> None:
@@ -63,6 +66,8 @@ async def serve(config: StorageConfig, stop: Stop) -> None:
         try:
             await _serve(config, stop, kept, state, (cert, key, context))
         finally:
+            if kept.inspector is not None:
+                await asyncio.to_thread(kept.inspector.stop)
             await asyncio.to_thread(kept.index.close)
 
 
@@ -82,6 +87,7 @@ async def _serve(
             lasting.append(tasks.create_task(tokens.run()))
         access = _access(config, tokens, state, tasks, lasting)
         ingest = IngestServer(kept.recorder, access, tasks)
+        await kept.recorder.remember_absences()
         port = await ingest.listen(config.rtsps.listen, context)
         fingerprint = tls.fingerprint(cert)
         room = _room(config, tokens, kept, port, fingerprint)
@@ -284,13 +290,18 @@ def _open(config: StorageConfig) -> _Disk:
         if told := set_aside_if_damaged(root):
             _log.error("%s", told)
         index.open()
-        found: Recovered = index.call(lambda database: recover(root, database, disk))
+        progress = ProgressBar("reading what is kept")
+        found: Recovered = index.call(lambda database: recover(root, database, disk, progress))
         for sentence in found.told:
             _log.warning("%s", sentence)
         space = _space(config, index, disk, found)
         chunk_us, chunk_bytes = _chunk_size(config)
         recorder = Recorder(root, index, space, disk, chunk_us=chunk_us, chunk_bytes=chunk_bytes)
-        return _Disk(index, space, recorder)
+        inspector = None
+        if not found.compared:
+            inspector = Inspector(root, index, space, disk)
+            inspector.start()
+        return _Disk(index, space, recorder, inspector)
     except IndexFault as fault:
         index.close()
         raise Fault(str(fault)) from None

@@ -86,6 +86,12 @@ class Space:
         with self._lock:
             self._ledger.drop(chunk)
 
+    def found(self, more: int) -> None:
+        """So many bytes (whole blocks) more, or less, are kept than was known."""
+        with self._lock:
+            self._ledger.closed += more
+            self._refresh()
+
     def folders_made(self, count: int) -> None:
         """So many new folders exist."""
         with self._lock:

@@ -157,6 +157,7 @@ class ChunkWriter:
         path = self._root / relative
         try:
             self._tell_gap(chunk, wanted.broken or gap_reason)
+            self._index.call(Database.opened, self._place, chunk)
             self._space.grow(chunk, len(head) + len(self._reserved_index))
             self._space.folders_made(self._disk.make_folders(self._root, relative.parent))
             self._descriptor = self._disk.create(path)
@@ -317,6 +318,7 @@ class ChunkWriter:
         """A chunk into which nothing came is no chunk."""
         self._disk.close(self._descriptor)
         self._disk.unlink(live.path)
+        self._index.call(Database.not_opened, live.id)
         self._space.dropped(live.id)
 
 
