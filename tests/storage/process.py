@@ -47,6 +47,11 @@ class StorageProcess:
             {lines}
         """)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def command(self, name: str) -> list[str]:
         return [sys.executable, "-m", "ucam.cli", name, "--config", str(self.config)]
 
