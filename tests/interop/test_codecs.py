@@ -154,7 +154,7 @@ def pushed(tmp_path_factory: pytest.TempPathFactory) -> Pushed:
     finally:
         storage.stop()
     check = storage.fsck()
-    return Pushed(storage, sources, errors, "" if check.returncode == 0 else check.stdout)
+    return Pushed(storage, sources, errors, "" if check.returncode == 0 else check.stdout + check.stderr)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -57,3 +57,15 @@ class H264Depacketizer(NalDepacketizer):
         if number > 255:
             raise PayloadError(f"a parameter set with id {number}")
         return kind, number
+
+    def _sps_in_use(self, data: bytes) -> tuple[int, int] | None:
+        """The slice's PPS (§7.3.3), and the SPS that it names (§7.3.2.2)."""
+        for nal in h264.nals(data):
+            if nal[0] & 0x1F <= h264.IDR:
+                head = BitReader(unescape(bytes(nal[1:16])))
+                head.ue()
+                head.ue()
+                pps = BitReader(unescape(self._sets.get((h264.PPS, head.ue()), b"")[1:16]))
+                pps.ue()
+                return h264.SPS, pps.ue()
+        return None

@@ -1,6 +1,7 @@
 """RTP packets into H.265 access units (RFC 7798 §4.4)."""
 
-from ucam.media import h265
+from ucam.media import h264, h265
+from ucam.media.bits import BitReader, unescape
 from ucam.rtp.errors import PayloadError
 from ucam.rtp.nal_depacketizer import FU_END, FU_START, NalDepacketizer
 
@@ -58,6 +59,17 @@ class H265Depacketizer(NalDepacketizer):
         if len(nal) < 3 or (kind := h265.nal_type(nal)) not in _SETS:
             raise PayloadError(f"{nal[:2].hex()} begins no parameter set of H.265")
         return kind, h265.set_id(nal)
+
+    def _sps_in_use(self, data: bytes) -> tuple[int, int] | None:
+        """The slice's PPS (H.265 §7.3.6.1), and the SPS that it names (§7.3.2.3)."""
+        for nal in h264.nals(data):
+            if _is_key(h265.nal_type(nal)):
+                head = BitReader(unescape(bytes(nal[2:16])))
+                head.u(2)
+                pps = BitReader(unescape(self._sets.get((h265.PPS, head.ue()), b"")[2:16]))
+                pps.ue()
+                return h265.SPS, pps.ue()
+        return None
 
 
 def _is_key(kind: int) -> bool:

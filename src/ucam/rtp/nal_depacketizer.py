@@ -154,6 +154,10 @@ class NalDepacketizer(ABC):
     def _set_key(self, nal: bytes) -> tuple[int, int]:
         """Kind and id of a parameter set; raises `PayloadError` or `BitstreamError`."""
 
+    @abstractmethod
+    def _sps_in_use(self, data: bytes) -> tuple[int, int] | None:
+        """Which SPS a keyframe refers to; may raise `BitstreamError`."""
+
     def _room_for(self, size: int) -> None:
         if self._size + size > self._max_unit:
             self._parts.clear()
@@ -216,6 +220,17 @@ class NalDepacketizer(ABC):
         self._in_force = frozenset(self._sets.values())
         self._sets_changed = True
 
+    def _changed_sets(self, data: bytes) -> tuple[bytes, ...] | None:
+        """All sets when some changed, the SPS that this keyframe goes by before other SPS."""
+        if not self._sets_changed:
+            return None
+        in_use = None
+        if self._keyframe:
+            with suppress(BitstreamError):
+                in_use = self._sps_in_use(data)
+        keys = sorted(self._sets, key=lambda key: (key[0], key != in_use, key[1]))
+        return tuple(self._sets[key] for key in keys)
+
     def _finish(self) -> None:
         """The unit begun is at its end: keep or drop it."""
         if self._timestamp < 0 or (self._whole and not self._has_slice and self._fragment < 0):
@@ -228,13 +243,13 @@ class NalDepacketizer(ABC):
             self.dropped_units += 1
             self._after_loss = True
             return
-        sets = self._sets_changed and tuple(self._sets[key] for key in sorted(self._sets))
+        data = b"".join(self._parts)
         unit = Unit(
-            data=b"".join(self._parts),
+            data=data,
             rtp_timestamp=self._timestamp,
             keyframe=self._keyframe,
             capture_utc_us=self._capture,
-            parameter_sets=sets or None,
+            parameter_sets=self._changed_sets(data),
             after_loss=self._after_loss,
         )
         self._ready.append(unit)

@@ -28,6 +28,7 @@ LOOKS = 3
 BETWEEN_LOOKS_S = 1.0
 # Of each chunk the first group of pictures is decoded, at most so many pictures.
 DECODED_PICTURES = 3
+AUDIO = ("aac", "opus")
 
 
 def check(
@@ -144,24 +145,27 @@ def _content(root: Path, chunk: Chunk) -> Iterator[str]:
             yield f"{path}: holds {count} pictures, not the number in the index"
         if held.fragments[0].keyframe:
             first = held.fragments[0]
-            yield from _decode(path, os.pread(descriptor, first.offset + first.size, 0))
+            data = os.pread(descriptor, first.offset + first.size, 0)
+            yield from _decode(path, data, "audio" if held.track.codec in AUDIO else "video")
+            if first.audio:
+                yield from _decode(path, data, "audio")
     except (MediaError, OSError) as error:
         yield f"{path}: {error}"
     finally:
         os.close(descriptor)
 
 
-def _decode(path: Path, data: bytes) -> Iterator[str]:
-    """The first pictures can be decoded."""
+def _decode(path: Path, data: bytes, kind: str) -> Iterator[str]:
+    """The first pictures, or the first sound, can be decoded."""
     try:
         with av.open(io.BytesIO(data), "r", format="mp4") as container:
-            pictures = container.decode(video=0)
-            got = sum(1 for _ in zip(range(DECODED_PICTURES), pictures, strict=False))
+            frames = container.decode(**{kind: 0})
+            got = sum(1 for _ in zip(range(DECODED_PICTURES), frames, strict=False))
     except av.FFmpegError as error:
         yield f"{path}: does not decode: {error}"
         return
     if not got:
-        yield f"{path}: does not decode: no picture came out"
+        yield f"{path}: does not decode: no {kind} came out"
 
 
 def _order(root: Path, chunks: list[Chunk], gaps: list[Gap]) -> Iterator[str]:
