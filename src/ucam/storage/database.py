@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ucam.storage import protection
 from ucam.storage.layout import Place
+from ucam.storage.protection import Protected, TooMuch
 from ucam.storage.records import Camera, Chunk, Durable, Gap, Totals
 from ucam.storage.rotation import Candidate, blocks
 from ucam.storage.schema import SCHEMA_VERSION, upgrade
@@ -45,6 +47,8 @@ class Database:
     path: Path
     _db: sqlite3.Connection = field(init=False)
     _totals: dict[Place, Totals] = field(init=False, default_factory=dict)
+    # Every chunk before this id is protected or leaving: rotation need not look at it.
+    _rotate_from: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self._db = sqlite3.connect(self.path, isolation_level=None)
@@ -76,6 +80,7 @@ class Database:
         if version < SCHEMA_VERSION:
             with self.transaction():
                 upgrade(self._db, version)
+        self._db.execute(protection.TABLE)
         for location, jid, *sums in self._db.execute(
             "SELECT location, jid, chunks, bytes, duration_us, blocks FROM devices"
         ):
@@ -136,6 +141,7 @@ class Database:
                 self._insert_gap(device, gap)
             self._count(device, chunk, 1)
         self._total(chunk, 1)
+        self._rotate_from = min(self._rotate_from, chunk.id)
 
     def _count(self, device: int, chunk: Chunk, sign: int) -> None:
         self._db.execute(
@@ -335,11 +341,36 @@ class Database:
         return self._chunks("c.leaving ORDER BY c.id")
 
     def oldest(self, limit: int) -> list[Candidate]:
-        """The oldest chunks of all devices."""
-        rows = self._db.execute(
-            "SELECT id, bytes FROM chunks WHERE NOT leaving ORDER BY id LIMIT ?", (limit,)
-        )
-        return [Candidate(*row) for row in rows]
+        """The oldest chunks of all devices that are not protected."""
+        rows = self._db.execute(protection.FREE, (self._rotate_from, limit))
+        found = [Candidate(*row) for row in rows]
+        if found:
+            self._rotate_from = found[0].id
+        return found
+
+    def protected(self, place: Place) -> list[Protected]:
+        """The spans of a device that rotation leaves alone."""
+        return protection.spans(self._db, self.device(place))
+
+    def protected_bytes(self, place: Place | None = None) -> int:
+        """Bytes of the closed chunks, of one device or all, that are protected."""
+        device = None if place is None else self.device(place)
+        return protection.protected_bytes(self._db, device)
+
+    def protect(self, place: Place, span: Protected, limit: int) -> None:
+        """Protect a span. Raises `TooMuch`, and then nothing is changed."""
+        with self.transaction():
+            protection.protect(self._db, self.device(place), span)
+            size = protection.protected_bytes(self._db)
+            if size > limit:
+                raise TooMuch(size, limit)
+
+    def release(self, place: Place, from_us: int, to_us: int) -> bool:
+        """End the protection of a stretch; False when there was none."""
+        with self.transaction():
+            found = protection.release(self._db, self.device(place), from_us, to_us)
+        self._rotate_from = 0
+        return found
 
     def newest_before(self, place: Place, start_us: int) -> Chunk | None:
         """The last chunk of a device that starts before `start_us`."""
@@ -413,6 +444,7 @@ class Database:
             f"a row of {row[0]} refers to a {row[2]} that isn't there"
             for row in self._db.execute("PRAGMA foreign_key_check")
         ]
+        rows += protection.problems(self._db)
         return [row for row in rows if row != "ok"]
 
 

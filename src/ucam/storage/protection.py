@@ -20,10 +20,11 @@ CREATE TABLE IF NOT EXISTS protected (
     PRIMARY KEY (device, from_us)
 ) WITHOUT ROWID
 """
-# Of a row of chunks `c`.
-IS_PROTECTED = (
-    "EXISTS (SELECT 1 FROM protected p WHERE p.device = c.device"
-    " AND p.from_us < c.id + c.duration_us AND p.to_us > c.id)"
+# The oldest chunks from an id on that rotation may take: id and size.
+FREE = (
+    "SELECT id, bytes FROM chunks c WHERE id >= ? AND NOT leaving AND NOT EXISTS"
+    " (SELECT 1 FROM protected p WHERE p.device = c.device"
+    " AND p.from_us < c.id + c.duration_us AND p.to_us > c.id) ORDER BY id LIMIT ?"
 )
 
 
@@ -71,9 +72,7 @@ def protect(db: sqlite3.Connection, device: int, wanted: Protected) -> None:
 
 def release(db: sqlite3.Connection, device: int, from_us: int, to_us: int) -> bool:
     """Take a stretch out of the spans; False when none reaches into it. Inside a transaction."""
-    touched = [
-        span for span in spans(db, device) if span.from_us < to_us and span.to_us > from_us
-    ]
+    touched = [span for span in spans(db, device) if span.from_us < to_us and span.to_us > from_us]
     _forget(db, device, touched)
     for span in touched:
         if span.from_us < from_us:

@@ -11,7 +11,8 @@ from pathlib import Path
 from ucam.storage.database import Database
 from ucam.storage.disk import Disk
 from ucam.storage.index import Index
-from ucam.storage.layout import chunk_path
+from ucam.storage.layout import Place, chunk_path
+from ucam.storage.protection import SHARE, Protected
 from ucam.storage.records import Chunk
 from ucam.storage.rotation import BLOCK, Ledger, NoSpace, choose
 
@@ -80,6 +81,16 @@ class Space:
         with self._lock:
             self._ledger.close(chunk, size)
             self._refresh()
+
+    def protect(self, place: Place, span: Protected) -> None:
+        """Keep a span from rotation, which waits meanwhile. Raises `TooMuch`. Blocks."""
+        with self._lock:
+            self._index.call(Database.protect, place, span, self.protectable())
+
+    def protectable(self) -> int:
+        """How many bytes may be protected in all."""
+        whole = self._ledger.maxspace
+        return (self._ledger.total + self.room() if whole is None else whole) // SHARE
 
     def dropped(self, chunk: int) -> None:
         """`chunk` is gone without having been closed."""

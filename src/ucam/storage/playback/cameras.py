@@ -84,6 +84,11 @@ async def timeline(library: Library, place: Place, query: Query) -> Answer:
                 for gap in await _with_present(library, place, gaps, (from_us, to_us))
                 if gap.to_us > gap.from_us
             ],
+            "protected": [
+                stretch(span.from_us, span.to_us)
+                for span in await library.index.run(Database.protected, place)
+                if touches((span.from_us, span.to_us), from_us, to_us)
+            ],
             "on-device": [stretch(*held)] if held and touches(held, from_us, to_us) else [],
             "activity": activity(chunks, live, from_us, to_us),
         }

@@ -5,9 +5,11 @@ What a viewer may not see is answered exactly like what isn't there.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from ucam.storage.playback import cameras, chunks, livefile, schema
+from ucam.storage.layout import Place
+from ucam.storage.playback import cameras, chunks, livefile, protect, schema
 from ucam.storage.playback.answers import (
     Answer,
     Method,
@@ -22,7 +24,7 @@ from ucam.storage.playback.hls import Hls
 from ucam.storage.playback.library import Library, Query
 from ucam.storage.playback.schema import Described
 
-_WINDOW = ("from", "to")
+_CAMERA = "/cameras/{jid}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,59 +60,105 @@ class Handler:
         self._schema = schema.document([route.described for route in self.routes])
 
     def _table(self) -> tuple[Route, ...]:
-        camera = "/cameras/{jid}"
+        library, window = self._library, ("from", "to")
+        camera = self._of_camera
+
+        def described(method: Method, path: str, summary: str, **more: Any) -> Described:
+            return Described(method, path, summary, **{"gives": "json", "query": window, **more})
+
         return (
             Route(
-                Described("GET", "/cameras", "devices, first and last time, bytes, days", "json"),
-                lambda asked: cameras.cameras(self._library, asked.request),
+                described("GET", "/cameras", "devices, first and last time, bytes, days", query=()),
+                lambda asked: cameras.cameras(library, asked.request),
             ),
             Route(
-                Described(
-                    "GET", f"{camera}/timeline", "spans, gaps with reasons", "json", query=_WINDOW
+                described("GET", f"{_CAMERA}/timeline", "spans, gaps with reasons, activity"),
+                camera(lambda place, asked: cameras.timeline(library, place, asked.query)),
+            ),
+            Route(
+                described("GET", f"{_CAMERA}/chunks", "chunks with their fragment tables"),
+                camera(lambda place, asked: chunks.chunks(library, place, asked.query)),
+            ),
+            Route(
+                described(
+                    "GET",
+                    "/chunks/{id}",
+                    "a chunk's bytes",
+                    gives="video/mp4",
+                    ranges=True,
+                    query=(),
                 ),
-                self._timeline,
-            ),
-            Route(
-                Described("GET", f"{camera}/chunks", "fragment tables", "json", query=_WINDOW),
-                self._chunks,
-            ),
-            Route(
-                Described("GET", "/chunks/{id}", "a chunk's bytes", "video/mp4", ranges=True),
                 self._chunk,
             ),
             Route(
-                Described(
+                described(
                     "GET",
-                    f"{camera}/export",
+                    f"{_CAMERA}/export",
                     "a window as one MP4 that starts at 0",
-                    "video/mp4",
-                    query=_WINDOW,
+                    gives="video/mp4",
                     ranges=True,
                 ),
-                self._export,
-            ),
-            Route(
-                Described(
-                    "GET",
-                    f"{camera}/hls.m3u8",
-                    "a playlist for any player: past, growing or live",
-                    "application/vnd.apple.mpegurl",
-                    query=_WINDOW,
+                camera(
+                    lambda place, asked: self._exports.export(
+                        library, place, asked.query, asked.request
+                    )
                 ),
-                self._hls_playlist,
             ),
             Route(
-                Described(
+                described(
                     "GET",
-                    f"{camera}/live.mp4",
+                    f"{_CAMERA}/hls.m3u8",
+                    "a playlist for any player: past, growing or live",
+                    gives="application/vnd.apple.mpegurl",
+                ),
+                camera(
+                    lambda place, asked: self._hls.playlist(
+                        library, place, asked.query, asked.request
+                    )
+                ),
+            ),
+            Route(
+                described(
+                    "GET",
+                    f"{_CAMERA}/live.mp4",
                     "what is recorded now, as an MP4 that doesn't end",
-                    "video/mp4",
+                    gives="video/mp4",
+                    query=(),
                     https=True,
                 ),
-                self._live,
+                camera(lambda place, _asked: livefile.live(library, place)),
             ),
-            Route(Described("GET", "/schema", "this description", "json"), self._describe),
+            Route(
+                described(
+                    "GET", f"{_CAMERA}/protect", "spans that rotation leaves alone", query=()
+                ),
+                camera(lambda place, _asked: protect.listed(library, place)),
+            ),
+            Route(
+                described("PUT", f"{_CAMERA}/protect", "keep a window from rotation"),
+                camera(
+                    lambda place, asked: protect.protect(library, place, asked.query, asked.request)
+                ),
+            ),
+            Route(
+                described("DELETE", f"{_CAMERA}/protect", "leave a window to rotation again"),
+                camera(
+                    lambda place, asked: protect.release(library, place, asked.query, asked.request)
+                ),
+            ),
+            Route(described("GET", "/schema", "this description", query=()), self._describe),
         )
+
+    def _of_camera(
+        self, answer: Callable[[Place, Asked], Awaitable[Answer]]
+    ) -> Callable[[Asked], Awaitable[Answer]]:
+        """Answers only to who may see the camera in the path."""
+
+        async def answered(asked: Asked) -> Answer:
+            place = await self._library.place(asked.name, asked.request.locations)
+            return await answer(place, asked)
+
+        return answered
 
     async def handle(self, request: Request) -> Answer:
         """One answer; never raises for what a viewer asks."""
@@ -142,31 +190,11 @@ class Handler:
             raise Problem(405, "bad-method", "not with this method")
         raise not_found()
 
-    async def _timeline(self, asked: Asked) -> Answer:
-        place = await self._library.place(asked.name, asked.request.locations)
-        return await cameras.timeline(self._library, place, asked.query)
-
-    async def _chunks(self, asked: Asked) -> Answer:
-        place = await self._library.place(asked.name, asked.request.locations)
-        return await chunks.chunks(self._library, place, asked.query)
-
     async def _chunk(self, asked: Asked) -> Answer:
         name = asked.name.removesuffix(".mp4")  # some players want to see it
         if not (name.isascii() and name.isdigit()):
             raise not_found()
         return await chunks.chunk_bytes(self._library, int(name[:19]), asked.request)
-
-    async def _export(self, asked: Asked) -> Answer:
-        place = await self._library.place(asked.name, asked.request.locations)
-        return await self._exports.export(self._library, place, asked.query, asked.request)
-
-    async def _hls_playlist(self, asked: Asked) -> Answer:
-        place = await self._library.place(asked.name, asked.request.locations)
-        return await self._hls.playlist(self._library, place, asked.query, asked.request)
-
-    async def _live(self, asked: Asked) -> Answer:
-        place = await self._library.place(asked.name, asked.request.locations)
-        return livefile.live(self._library, place)
 
     async def _describe(self, _asked: Asked) -> Answer:
         return json_answer(self._schema)

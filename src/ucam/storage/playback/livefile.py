@@ -76,7 +76,7 @@ def newest(library: Library, place: Place, after: int = 0) -> LiveChunk | None:
     return max(found, key=lambda chunk: chunk.id, default=None)
 
 
-def live(library: Library, place: Place) -> Answer:
+async def live(library: Library, place: Place) -> Answer:
     """The endless file."""
     chunk = newest(library, place)
     if chunk is None:
