@@ -1,17 +1,20 @@
 """A publisher's packets on their way into its recording: video, audio beside it, or audio alone."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ucam.media.access_unit import AccessUnit
 from ucam.media.track import AudioTrack
 from ucam.rtsp import SDPError
 from ucam.rtsp.events import RecordedTrack
-from ucam.storage.g711 import ENCODINGS, Transcoder
 from ucam.storage.recorder import Recording
 from ucam.storage.stream import Arrived, Stream
 
+if TYPE_CHECKING:
+    from ucam.storage.g711 import Transcoder
+
 Sink = Callable[[Arrived], None]
+CODED_ANEW = ("PCMU", "PCMA")
 
 
 class Taken(NamedTuple):
@@ -39,7 +42,7 @@ class Intake:
         for place, track in enumerate(wanted):
             stream = Stream(track.media, _parameter_sets(track), first_number if not place else 0)
             sink: Sink = recording.push_audio if place else recording.push
-            if track.media.encoding in ENCODINGS:
+            if track.media.encoding in CODED_ANEW:
                 sink = self._coded_anew(track, first_number if not place else 0, sink)
             if place and isinstance(stream.track, AudioTrack):
                 recording.audio = stream.track
@@ -51,6 +54,9 @@ class Intake:
         self.encodings = " + ".join(track.media.encoding for track in wanted)
 
     def _coded_anew(self, track: RecordedTrack, first_number: int, sink: Sink) -> Sink:
+        # FFmpeg's library is 20 MB that a storage without G.711 does without.
+        from ucam.storage.g711 import Transcoder
+
         media = track.media
         self._transcoder = Transcoder(
             media.encoding, media.clock_rate, media.channels, first_number, sink

@@ -22,7 +22,7 @@ from ucam.protocol.messages import (
     Welcome,
 )
 from ucam.storage.layout import Place
-from ucam.storage.playback.peers import Peers
+from ucam.storage.playback.late import LatePeers
 
 _log = logging.getLogger(__name__)
 CAPABILITIES = ("storage", "recordings")
@@ -34,7 +34,7 @@ SPOKEN_VALID_S = 10.0
 
 
 class StorageRoom:
-    """Connects calls of the room with `Peers`, and tells the storage's status.
+    """Connects calls of the room with `LatePeers`, and tells the storage's status.
 
     `status` gives the fields to tell (all but the announced address's host).
     """
@@ -50,7 +50,7 @@ class StorageRoom:
         self.connection = RoomConnection(
             web_url, tokens, handlers, name=jid.local, capabilities=CAPABILITIES
         )
-        self.peers: Peers | None = None
+        self.peers: LatePeers | None = None
         self._tokens = tokens
         self._status = status
         self._spools: dict[str, tuple[float, int, int]] = {}
@@ -113,7 +113,7 @@ class StorageRoom:
                     self._call(self.peers, message)
 
     def _call(
-        self, peers: Peers, message: RequestMedia | AnswerMedia | EndMedia | Disconnect
+        self, peers: LatePeers, message: RequestMedia | AnswerMedia | EndMedia | Disconnect
     ) -> None:
         match message:
             case RequestMedia(kind="recordings"):

@@ -27,8 +27,8 @@ from ucam.storage.ingest import IngestServer
 from ucam.storage.inspection import Inspector
 from ucam.storage.playback.handler import Handler
 from ucam.storage.playback.http import HttpApi, HttpServer
+from ucam.storage.playback.late import LatePeers
 from ucam.storage.playback.library import Library
-from ucam.storage.playback.peers import Peers
 from ucam.storage.progress import ProgressBar
 from ucam.storage.recorder import Recorder
 from ucam.storage.recovery import Recovered, recover, set_aside_if_damaged
@@ -100,7 +100,7 @@ async def _serve(
         )
         handler = Handler(library)
         if room is not None:
-            room.peers = Peers(handler, room.say, tasks)
+            room.peers = LatePeers(handler, room.say, tasks)
             lasting.append(tasks.create_task(room.run()))
         http = None
         if config.http is not None:

@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -17,7 +17,7 @@ VIEWER = "owner@shop.loc/page"
 class SpyPeers:
     """Keeps what it was told."""
 
-    made: "list[SpyPeers]" = []
+    made: ClassVar["list[SpyPeers]"] = []
 
     def __init__(self, *_parts: Any) -> None:
         self.told: list[str] = []
@@ -69,7 +69,7 @@ async def test_what_comes_while_it_is_loaded_comes_in_order(
     found.gone(VIEWER)
     await found.close()
     assert made.told[3:] == ["end c1", f"gone {VIEWER}", "close"]
-    assert made.ice_servers == ()
+    assert not made.ice_servers
 
 
 async def test_nothing_is_loaded_for_a_service_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:

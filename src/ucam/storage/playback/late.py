@@ -1,5 +1,5 @@
-"""Calls for recordings, loaded when the first one comes: WebRTC costs 30 MB that most storages, most
-of the time, don't need.
+"""Calls for recordings, loaded when the first one comes: WebRTC costs 30 MB that most storages
+don't need most of the time.
 """
 
 import asyncio
