@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from storage.helpers import PLACE, START_US, opened
+from storage.helpers import PLACE, START_US, opened, sealer
 from ucam.storage.database import Database
 from ucam.storage.disk import Disk
 from ucam.storage.layout import INDEX, Place, chunk_path
@@ -65,7 +65,7 @@ def _million(root: Path) -> None:
 
     def start() -> None:
         database = Database(root / INDEX)
-        recover(root, database, Disk())
+        recover(root, database, Disk(), sealer(root))
         held.append(database)
 
     cpu, wall = cost(start)
@@ -111,7 +111,7 @@ def _rebuild(root: Path) -> None:
             name.hardlink_to(path)
     (root / INDEX).unlink()
     database = Database(root / INDEX)
-    cpu, wall = cost(lambda: recover(root, database, Disk()))
+    cpu, wall = cost(lambda: recover(root, database, Disk(), sealer(root)))
     print(
         f"  made anew from {FILES:,} files  {wall:8.1f} s ({cpu:.1f} s CPU),"
         f" {database.count:,} rows"

@@ -24,6 +24,7 @@ from ucam.storage.recorder import Recorder
 from ucam.storage.records import Durable
 from ucam.storage.recovery import recover
 from ucam.storage.rotation import Ledger
+from ucam.storage.sealing import Sealer, ensure_key, public_keys
 from ucam.storage.space import Space
 from ucam.storage.stream import Arrived
 from ucam.storage.writer import ChunkWriter, LiveChunk
@@ -120,9 +121,14 @@ def opened(root: Path, maxspace: int | None = None, disk: Disk | None = None) ->
     index = Index(root)
     index.open()
     try:
-        found = index.call(lambda database: recover(root, database, disk))
+        sealer = Sealer(root, ensure_key(root.parent), public_keys(root.parent))
+        found = index.call(lambda database: recover(root, database, disk, sealer))
         ledger = Ledger(maxspace=maxspace, reserve=0, closed=found.closed)
-        space = Space(root, index, ledger, disk, folders=found.folders, foreign=found.foreign_bytes)
+        space = Space(
+            *(root, index, ledger, disk, sealer),
+            folders=found.folders,
+            foreign=found.foreign_bytes,
+        )
         space.trim()
         yield Store(root, index, space, disk, found.told)
     finally:
@@ -157,6 +163,11 @@ class Tokens:
         }
         header = {"alg": "EdDSA", "kid": "test"}
         return jwt.encode(header, claims, self._key, algorithms=["EdDSA"])
+
+
+def sealer(root: Path) -> Sealer:
+    """As `opened` has it."""
+    return Sealer(root, ensure_key(root.parent), public_keys(root.parent))
 
 
 def recorder(store: Store, chunk_us: int | None = 2_000_000) -> Recorder:

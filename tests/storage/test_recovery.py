@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from media.clips import frame_md5
-from storage.helpers import PLACE, START_US, cut, opened, units
+from storage.helpers import PLACE, START_US, cut, opened, sealer, units
 from ucam.media.scan import scan
 from ucam.storage import schema
 from ucam.storage.cutter import CloseChunk, Cutter
@@ -219,7 +219,7 @@ def test_an_index_is_made_anew_with_every_row_as_it_was(tmp_path: Path) -> None:
     (root / INDEX).unlink()
     shown: list[tuple[int, int]] = []
     database = Database(root / INDEX)
-    recover(root, database, Disk(), lambda done, total: shown.append((done, total)))
+    recover(root, database, Disk(), sealer(root), lambda done, total: shown.append((done, total)))
     assert list(database.all_chunks()) == rows
     assert database.durable(PLACE) == durable
     (gap,) = database.gaps(PLACE, 0, 1 << 60)
@@ -243,7 +243,7 @@ def test_with_very_many_chunks_a_start_looks_at_what_was_open(
     monkeypatch.setattr("ucam.storage.recovery.MOST_COMPARED", 5)
     monkeypatch.setattr("ucam.storage.recovery.walk", None)  # nothing is walked through
     database = Database(root / INDEX)
-    found = recover(root, database, Disk())
+    found = recover(root, database, Disk(), sealer(root))
     assert not found.compared
     assert found.folders == before
     kept = list(database.all_chunks())

@@ -17,6 +17,7 @@ from ucam.storage.index import Index
 from ucam.storage.layout import Place, chunk_path, days, files_of_day
 from ucam.storage.records import Gap
 from ucam.storage.recovery import LOST_FILE, take_in
+from ucam.storage.sealing import Sealer
 from ucam.storage.space import Space
 
 _log = logging.getLogger(__name__)
@@ -33,7 +34,9 @@ class Seen:
     blocks: int = 0
 
 
-def inspect_day(root: Path, database: Database, disk: Disk, place: Place, day_us: int) -> Seen:
+def inspect_day(
+    root: Path, database: Database, disk: Disk, sealer: Sealer, place: Place, day_us: int
+) -> Seen:
     """Compare one day of one device. Call it in the index's thread: so no row changes meanwhile."""
     seen = Seen()
     before = database.closed_blocks
@@ -59,7 +62,7 @@ def inspect_day(root: Path, database: Database, disk: Disk, place: Place, day_us
         if start_us in begun or database.has(start_us):
             continue
         try:
-            seen.told.append(take_in(root, database, disk, file))
+            seen.told.append(take_in(root, database, disk, sealer, file))
         except FileNotFoundError:
             continue  # rotation was about to delete it
     seen.blocks = database.closed_blocks - before
@@ -112,4 +115,4 @@ class Inspector:
                 yield place, day_us
 
     def _look(self, database: Database, place: Place, day_us: int) -> Seen:
-        return inspect_day(self._root, database, self._disk, place, day_us)
+        return inspect_day(self._root, database, self._disk, self._space.sealer, place, day_us)

@@ -16,9 +16,14 @@ from pathlib import Path
 
 from ucam.base.jid import JID, JIDError
 
+BLOCK = 4096  # files are counted in whole blocks of the disk
 INDEX = "index.sqlite"
 # The index and what SQLite keeps beside it; also an index that was set aside as damaged.
 INDEX_FILES = re.compile(r"index\.sqlite(?:-wal|-shm|-journal|\.damaged-\d+)?")
+
+# What seals the chunks: of each day, and of what rotation has taken (see `sealing`).
+CHAIN = "chain"
+CHAIN_GONE = "chain-gone"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME = re.compile(r"(\d{8}T\d{6}\.\d{6})Z(?:_(\d{1,7})\.(\d{3})\.mp4|\.part)")
@@ -133,6 +138,7 @@ class Walk:
     folders: int  # the root included
     foreign: list[Path]
     foreign_bytes: int
+    chain_bytes: int = 0  # of what seals the chunks, in whole blocks
 
 
 def walk(root: Path) -> Walk:
@@ -156,9 +162,15 @@ def _walk(root: Path, where: Path, parts: tuple[str, ...], result: Walk) -> None
         found = _read_path(Path(entry.path), parts, entry, size)
         if found is not None:
             result.files.append(found)
+        elif _seals(parts, entry.name):
+            result.chain_bytes += -(-size // BLOCK) * BLOCK
         elif parts or not INDEX_FILES.fullmatch(entry.name):
             result.foreign.append(Path(entry.path))
             result.foreign_bytes += size
+
+
+def _seals(parts: tuple[str, ...], name: str) -> bool:
+    return (len(parts), name) in ((3, CHAIN), (2, CHAIN_GONE))
 
 
 def _entries(where: Path) -> Iterator[DirEntry[str]]:

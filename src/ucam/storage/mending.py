@@ -73,4 +73,4 @@ class Mender:
             self._space.closed(chunk, row.bytes)
 
     def _take_in(self, database: Database, found: Found) -> str:
-        return take_in(self._root, database, self._disk, found)
+        return take_in(self._root, database, self._disk, self._space.sealer, found)

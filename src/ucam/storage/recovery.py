@@ -14,12 +14,14 @@ from ucam.media import MediaError
 from ucam.media.clock import microseconds
 from ucam.media.fmp4 import IndexEntry, sidx
 from ucam.media.scan import ChunkScan
+from ucam.storage.chain import RECOVERED, Parts
 from ucam.storage.database import DamagedIndex, Database
 from ucam.storage.disk import Disk
 from ucam.storage.layout import INDEX, Found, Walk, chunk_path, find_chunk, walk
 from ucam.storage.rebuild import UNKNOWN, Progress, rebuild
 from ucam.storage.records import Chunk, Durable, Gap
 from ucam.storage.scanning import scan_file
+from ucam.storage.sealing import Sealer, hash_parts
 from ucam.storage.writer import GAP_TOLERANCE_US, Activity
 
 LOST_FILE = "the file was missing"
@@ -30,6 +32,7 @@ MOST_COMPARED = 20_000
 NOTHING_BYTES = 1 << 20
 DAMAGED = ".damaged"
 FOREIGN = "foreign-bytes"
+LINE_BYTES = 600  # of a chunk in its day's chain; more than any has
 
 
 @dataclass(slots=True)
@@ -62,30 +65,37 @@ def set_aside_if_damaged(root: Path) -> str | None:
 
 
 def recover(
-    root: Path, database: Database, disk: Disk, progress: Progress = nothing_shown
+    root: Path,
+    database: Database,
+    disk: Disk,
+    sealer: Sealer,
+    progress: Progress = nothing_shown,
 ) -> Recovered:
     """Compare disk and index, and mend. Blocks; runs before anything is recorded.
 
     `progress` is told how many files of how many are done, when there are many.
     """
     result = Recovered()
-    _end_deletions(root, database, disk, result)
+    _end_deletions(root, database, disk, sealer, result)
     if database.count > MOST_COMPARED:
-        _look_at_what_was_open(root, database, disk, result)
+        _look_at_what_was_open(root, database, disk, sealer, result)
         return result
     found = walk(root)
     if not database.count:
         known = rebuild(database, found.files, progress)
         if known:
             result.told.append(f"the index was made anew from {len(known)} files")
-    _compare(root, database, disk, found, result)
+        for place in {file.place for file in found.files}:
+            sealer.adopt(database, place)
+    _compare(root, database, disk, sealer, found, result)
     if result.told:
         found = walk(root)  # something was deleted or set aside
     for _, chunk in database.begun():
         database.not_opened(chunk)
     database.forget_unused_runs()
     result.closed = database.closed_blocks
-    result.folders, result.foreign_bytes = found.folders, found.foreign_bytes
+    result.folders = found.folders
+    result.foreign_bytes = found.foreign_bytes + found.chain_bytes
     database.note(FOREIGN, found.foreign_bytes)
     if found.foreign:
         result.told.append(
@@ -95,18 +105,22 @@ def recover(
     return result
 
 
-def _look_at_what_was_open(root: Path, database: Database, disk: Disk, result: Recovered) -> None:
+def _look_at_what_was_open(
+    root: Path, database: Database, disk: Disk, sealer: Sealer, result: Recovered
+) -> None:
     for place, chunk in database.begun():
         file = find_chunk(root, place, chunk)
         if file is not None and not database.has(chunk):
-            result.told.append(take_in(root, database, disk, file))
+            result.told.append(take_in(root, database, disk, sealer, file))
         database.not_opened(chunk)
     result.closed, result.folders = database.closed_blocks, database.folders()
-    result.foreign_bytes = database.fact(FOREIGN) or 0
+    result.foreign_bytes = (database.fact(FOREIGN) or 0) + database.count * LINE_BYTES
     result.compared = False
 
 
-def _end_deletions(root: Path, database: Database, disk: Disk, result: Recovered) -> None:
+def _end_deletions(
+    root: Path, database: Database, disk: Disk, sealer: Sealer, result: Recovered
+) -> None:
     leaving = database.leaving()
     for chunk in leaving:
         path = root / chunk_path(chunk.place, chunk.id, chunk.duration_us)
@@ -114,11 +128,19 @@ def _end_deletions(root: Path, database: Database, disk: Disk, result: Recovered
             disk.unlink(path)
             disk.sync_folder(path.parent)
     if leaving:
+        sealer.taken(database, leaving)
         database.remove([chunk.id for chunk in leaving])
         result.told.append(f"the deletion of {len(leaving)} old chunks was ended")
 
 
-def _compare(root: Path, database: Database, disk: Disk, found: Walk, result: Recovered) -> None:
+def _compare(
+    root: Path,
+    database: Database,
+    disk: Disk,
+    sealer: Sealer,
+    found: Walk,
+    result: Recovered,
+) -> None:
     closed = {file.start_us: file for file in found.files if file.duration_ms is not None}
     for chunk in list(database.all_chunks()):
         path = root / chunk_path(chunk.place, chunk.id, chunk.duration_us)
@@ -137,10 +159,10 @@ def _compare(root: Path, database: Database, disk: Disk, found: Walk, result: Re
     parts = [file for file in found.files if file.duration_ms is None]
     parts.sort(key=lambda file: file.path.stat().st_mtime_ns)
     for file in [*sorted(closed.values(), key=lambda file: file.start_us), *parts]:
-        result.told.append(take_in(root, database, disk, file))
+        result.told.append(take_in(root, database, disk, sealer, file))
 
 
-def take_in(root: Path, database: Database, disk: Disk, file: Found) -> str:
+def take_in(root: Path, database: Database, disk: Disk, sealer: Sealer, file: Found) -> str:
     """Close a file as the writer does, in the same order, and give it its row."""
     if file.duration_ms is None and database.has(file.start_us):
         disk.rename(file.path, file.path.with_name(file.path.name + DAMAGED))
@@ -161,10 +183,25 @@ def take_in(root: Path, database: Database, disk: Disk, file: Found) -> str:
     disk.sync_folder(path.parent)
     last = database.durable(chunk.place)
     behind = last is not None and last.run == durable.run and last.number >= durable.number
-    database.add_chunk(chunk, None if behind else durable, _gap_before(database, chunk))
+    sealer.add(
+        database,
+        chunk,
+        None if behind else durable,
+        _gap_before(database, chunk),
+        lambda: _hash(path, held),
+        RECOVERED,
+    )
     cut = file.size - held.valid_length
     seconds = chunk.duration_us / 1e6
     return f"{path.name} taken in: {seconds:.1f} s" + (f", {cut} bytes cut off" if cut else "")
+
+
+def _hash(path: Path, held: ChunkScan) -> Parts:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return hash_parts(descriptor, held.valid_length, held.fragments[0].offset)
+    finally:
+        os.close(descriptor)
 
 
 def _whole(file: Found, held: ChunkScan) -> bool:

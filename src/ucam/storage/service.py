@@ -34,6 +34,7 @@ from ucam.storage.recorder import Recorder
 from ucam.storage.recovery import Recovered, recover, set_aside_if_damaged
 from ucam.storage.room import StorageRoom, status_fields
 from ucam.storage.rotation import Ledger, NoSpace
+from ucam.storage.sealing import Sealer, ensure_key, public_keys
 from ucam.storage.space import Space
 
 _log = logging.getLogger(__name__)
@@ -57,12 +58,12 @@ async def serve(config: StorageConfig, stop: Stop) -> None:
 
     Raises `Fault` when something is wrong that a person can mend.
     """
-    state = _state_folder(config)
+    state = state_folder(config)
     cert, key = _certificate(config, state)
     context = _context(cert, key)
     # Alone in the folder before anything in it is touched: two would destroy each other's index.
     with alone_in(config.storage.path):
-        kept = await asyncio.to_thread(_open, config)
+        kept = await asyncio.to_thread(_open, config, state)
         try:
             await _serve(config, stop, kept, state, (cert, key, context))
         finally:
@@ -175,7 +176,7 @@ async def _trim(space: Space) -> None:
 # What stands before the service
 
 
-def _state_folder(config: StorageConfig) -> Path:
+def state_folder(config: StorageConfig) -> Path:
     """Where certificate and keys are kept: beside the token; alone, beside the recordings."""
     token_file = config.device.token_file
     return token_file.parent if token_file is not None else config.storage.path.parent
@@ -282,19 +283,22 @@ def alone_in(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _open(config: StorageConfig) -> _Disk:
+def _open(config: StorageConfig, state: Path) -> _Disk:
     """The index, the disk compared with it and mended, room made. Blocks."""
     root, disk = config.storage.path, Disk()
+    sealer = _sealer(root, state)
     index = Index(root)
     try:
         if told := set_aside_if_damaged(root):
             _log.error("%s", told)
         index.open()
         progress = ProgressBar("reading what is kept")
-        found: Recovered = index.call(lambda database: recover(root, database, disk, progress))
+        found: Recovered = index.call(
+            lambda database: recover(root, database, disk, sealer, progress)
+        )
         for sentence in found.told:
             _log.warning("%s", sentence)
-        space = _space(config, index, disk, found)
+        space = _space(config, index, disk, sealer, found)
         chunk_us, chunk_bytes = _chunk_size(config)
         recorder = Recorder(root, index, space, disk, chunk_us=chunk_us, chunk_bytes=chunk_bytes)
         inspector = None
@@ -313,6 +317,15 @@ def _open(config: StorageConfig) -> _Disk:
         raise
 
 
+def _sealer(root: Path, state: Path) -> Sealer:
+    try:
+        return Sealer(root, ensure_key(state), public_keys(state))
+    except OSError as error:
+        raise Fault(f"no key that signs recordings can be kept in {state}: {error}") from None
+    except ValueError as error:
+        raise Fault(f"the key that signs recordings can't be read: {error}") from None
+
+
 def _chunk_size(config: StorageConfig) -> tuple[int | None, int | None]:
     """Microseconds or bytes."""
     size = config.storage.chunk_size
@@ -322,14 +335,20 @@ def _chunk_size(config: StorageConfig) -> tuple[int | None, int | None]:
     )
 
 
-def _space(config: StorageConfig, index: Index, disk: Disk, found: Recovered) -> Space:
+def _space(
+    config: StorageConfig, index: Index, disk: Disk, sealer: Sealer, found: Recovered
+) -> Space:
     root, maxspace = config.storage.path, config.storage.maxspace
     ledger = Ledger(
         maxspace=None if maxspace is None else int(maxspace),
         reserve=int(config.storage.reserve),
         closed=found.closed,
     )
-    space = Space(root, index, ledger, disk, folders=found.folders, foreign=found.foreign_bytes)
+    space = Space(
+        *(root, index, ledger, disk, sealer),
+        folders=found.folders,
+        foreign=found.foreign_bytes,
+    )
     try:
         space.trim()
     except NoSpace as error:

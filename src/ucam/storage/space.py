@@ -11,10 +11,11 @@ from pathlib import Path
 from ucam.storage.database import Database
 from ucam.storage.disk import Disk
 from ucam.storage.index import Index
-from ucam.storage.layout import Place, chunk_path
+from ucam.storage.layout import CHAIN, Place, chunk_path
 from ucam.storage.protection import SHARE, Protected
 from ucam.storage.records import Chunk
 from ucam.storage.rotation import BLOCK, Ledger, NoSpace, choose
+from ucam.storage.sealing import Sealer
 
 _log = logging.getLogger(__name__)
 CANDIDATES = 256  # how many of the oldest are looked at in one step
@@ -24,8 +25,17 @@ class Space:
     """The ledger of `root`, and what enforces it."""
 
     def __init__(
-        self, root: Path, index: Index, ledger: Ledger, disk: Disk, *, folders: int, foreign: int
+        self,
+        root: Path,
+        index: Index,
+        ledger: Ledger,
+        disk: Disk,
+        sealer: Sealer,
+        *,
+        folders: int,
+        foreign: int,
     ) -> None:
+        self.sealer = sealer
         self._root = root
         self._index = index
         self._ledger = ledger
@@ -103,6 +113,12 @@ class Space:
             self._ledger.closed += more
             self._refresh()
 
+    def beside(self, more: int) -> None:
+        """What stands beside the chunks, but for folders, has grown by so many bytes."""
+        with self._lock:
+            self._foreign += more
+            self._refresh()
+
     def folders_made(self, count: int) -> None:
         """So many new folders exist."""
         with self._lock:
@@ -165,6 +181,9 @@ class Space:
             gone.append(chunk.id)
         for folder in folders:
             self._disk.sync_folder(folder)
+        self._index.call(
+            lambda database: self.sealer.taken(database, [c for c in chunks if c.id in gone])
+        )
         self._index.call(Database.remove, gone)
         for folder in folders:
             self._remove_empty(folder)
@@ -173,5 +192,9 @@ class Space:
         """Take away an hour's folder, and its day's, when nothing is in them any more."""
         if self._disk.remove_if_empty(hour):
             self._folders -= 1
+            chain = hour.parent / CHAIN
+            if [path.name for path in hour.parent.iterdir()] == [CHAIN]:
+                self._foreign -= chain.stat().st_size
+                self._disk.unlink(chain)
             if self._disk.remove_if_empty(hour.parent):
                 self._folders -= 1

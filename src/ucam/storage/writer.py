@@ -4,6 +4,7 @@ Runs in its device's worker thread: every call blocks until the disk has done it
 told as durable was synced before, and so was the name under which it will be found.
 """
 
+import hashlib
 import logging
 import sqlite3
 import struct
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from ucam.media.clock import microseconds
 from ucam.media.fmp4 import IndexEntry, RunMark, fragment, free_for_sidx, init_segment, sidx
 from ucam.media.track import AudioTrack, Track, codec_strings
+from ucam.storage.chain import RECORDED, Parts
 from ucam.storage.cutter import AddFragment, OpenChunk
 from ucam.storage.database import Database
 from ucam.storage.disk import Disk
@@ -29,6 +31,8 @@ _log = logging.getLogger(__name__)
 # A difference this small between a chunk's end and the next one's start is no gap.
 GAP_TOLERANCE_US = 500_000
 ACTIVITY_INTERVAL_US = 10_000_000
+# What a chunk's link, and what tells of its end some day, may take beside its file.
+SEAL_ROOM = 3 * 4096
 MOST_BUFFERS = 1000  # one writev takes 1,024
 
 
@@ -132,6 +136,8 @@ class ChunkWriter:
         self._descriptor = -1
         self._size = 0
         self._sequence = 0
+        self._init = b""
+        self._hash = hashlib.sha256()  # of everything behind the sidx, as it was written
         self._first_number = 0
         self._entries: list[IndexEntry] = []
         self._earliest_pts = 0
@@ -158,7 +164,7 @@ class ChunkWriter:
         try:
             self._tell_gap(chunk, wanted.broken or gap_reason)
             self._index.call(Database.opened, self._place, chunk)
-            self._space.grow(chunk, len(head) + len(self._reserved_index))
+            self._space.grow(chunk, len(head) + len(self._reserved_index) + SEAL_ROOM)
             self._space.folders_made(self._disk.make_folders(self._root, relative.parent))
             self._descriptor = self._disk.create(path)
             try:
@@ -176,6 +182,8 @@ class ChunkWriter:
             self._space.dropped(chunk)
             raise WriteFault(f"{path}: {error}") from error
         self._sequence = 0
+        self._init = head
+        self._hash = hashlib.sha256()
         self._first_number = wanted.first_number
         self._entries = []
         self._last = None
@@ -215,13 +223,16 @@ class ChunkWriter:
         head = fragment(self._sequence, part.samples, part.base_dts_90k, part.start_us, part.audio)
         offset, size = self._size, len(head) + part.size
         try:
-            self._space.grow(live.id, offset + size)
+            self._space.grow(live.id, offset + size + SEAL_ROOM)
             self._write([head, *part.data])
             self._disk.sync(self._descriptor)
         except (OSError, sqlite3.Error) as error:
             self._take_back(offset)
             raise WriteFault(f"{live.path}: {error}") from error
         self._space.written(live.id, self._size)
+        self._hash.update(head)
+        for data in part.data:
+            self._hash.update(data)
         self._account(live, part, offset, size)
 
     def _take_back(self, size: int) -> None:
@@ -266,7 +277,7 @@ class ChunkWriter:
             buffers = _rest(buffers, done)
 
     def close(self) -> None:
-        """Index over the free box, last name, directory, row: in this order, always.
+        """Index over the free box, last name, directory, link, row: in this order, always.
 
         A power cut between any two leaves something that start-up recovery brings to the end:
         a `.part` (with or without its index), or a file without a row. Raises `WriteFault`.
@@ -310,9 +321,16 @@ class ChunkWriter:
             last.number,
             live.activity.pack(),
         )
-        self._index.call(Database.add_chunk, chunk, last)
+        head = self._init + box
+        parts = Parts(len(head), hashlib.sha256(head).hexdigest(), self._hash.hexdigest())
+        grown: int = self._index.call(
+            lambda database: self._space.sealer.add(
+                database, chunk, last, None, lambda: parts, RECORDED
+            )
+        )
         self._ended_us = None
         self._space.closed(live.id, self._size)
+        self._space.beside(grown)
 
     def _discard(self, live: LiveChunk) -> None:
         """A chunk into which nothing came is no chunk."""
