@@ -54,6 +54,36 @@ async def test_a_newer_connection_takes_over_when_the_old_one_is_on_the_disk(sto
     assert store.index.call(Database.gaps, PLACE, 0, 1 << 60) == []
 
 
+async def test_who_comes_back_while_the_old_recording_is_still_being_written_repeats_nothing(
+    tmp_path: Path,
+) -> None:
+    released = threading.Event()
+
+    class Hanging(Disk):
+        def sync(self, descriptor: int) -> None:
+            released.wait(5)
+
+    with opened(tmp_path / "chunks", disk=Hanging()) as store:
+        found = recorder(store)
+        old = await found.begin(PLACE, "run1")
+        source = list(arrived(units(100)))
+        for each in source[:60]:
+            old.push(each)
+        ending = asyncio.create_task(old.finish("unplugged"))
+        coming = asyncio.create_task(found.begin(PLACE, "run1"))
+        await asyncio.sleep(0.05)
+        assert not coming.done(), "what the old one writes isn't known yet"
+        released.set()
+        new = await coming
+        await ending
+        for each in source:  # was told of nothing that is durable: sends all again
+            new.push(each)
+        await new.finish("unplugged")
+        assert new.duplicates == 60
+        numbers = [(chunk.first_number, chunk.last_number) for chunk in rows(store)]
+        assert numbers == [(0, 49), (50, 59), (60, 99)]
+
+
 async def test_after_a_restart_it_goes_on_where_it_was(tmp_path: Path) -> None:
     source = list(arrived(units(200)))
     with opened(tmp_path / "chunks") as store:

@@ -147,6 +147,7 @@ class Recording:
 
     def _finish_now(self) -> None:
         assert self._finished is not None
+        self._recorder.finished(self)
         if not self._finished.done():
             self._finished.set_result(None)
 
@@ -216,6 +217,8 @@ class Recorder:
         self._chunk_us = chunk_us
         self._chunk_bytes = chunk_bytes
         self._recordings: dict[Place, Recording] = {}
+        # Their connection is gone, but what was received is still being written.
+        self._finishing: dict[Place, Recording] = {}
         self._locks: dict[Place, asyncio.Lock] = {}
         self._durable: dict[Place, Durable | None] = {}
         self._away: dict[Place, str] = {}
@@ -255,10 +258,12 @@ class Recorder:
     async def begin(self, place: Place, run: str) -> Recording:
         """Record a device; what recorded it until now is finished first."""
         async with self._locks.setdefault(place, asyncio.Lock()):
-            old = self._recordings.get(place)
-            if old is not None:
+            if (old := self._recordings.get(place)) is not None:
                 old.on_fault("a newer connection of this camera has taken over")
                 await old.finish("the camera connected anew")
+            elif (old := self._finishing.get(place)) is not None:
+                # Before that is done, nobody knows which access units are stored already.
+                await old.finish(self.why_away(place))
             stored = await self.durable(place)
             recording = Recording(self, place, run, stored, self._writer(place), self._cutter())
             self._recordings[place] = recording
@@ -292,7 +297,13 @@ class Recorder:
         """A recording ends (it calls this itself)."""
         if self._recordings.get(recording.place) is recording:
             del self._recordings[recording.place]
+            self._finishing[recording.place] = recording
             self._away[recording.place] = reason
+
+    def finished(self, recording: Recording) -> None:
+        """Everything of a recording is on the disk (it calls this itself)."""
+        if self._finishing.get(recording.place) is recording:
+            del self._finishing[recording.place]
 
     async def note_absence(self, place: Place) -> None:
         """Keep why a device isn't recorded any more, if it isn't, for after a restart."""
@@ -336,6 +347,9 @@ class Recorder:
     async def stop(self) -> None:
         """Finish everything."""
         await asyncio.gather(
-            *(recording.finish(STOPPED) for recording in list(self._recordings.values()))
+            *(
+                recording.finish(STOPPED)
+                for recording in [*self._recordings.values(), *self._finishing.values()]
+            )
         )
         await asyncio.to_thread(self._mender.mend)
