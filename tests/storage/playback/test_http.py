@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from storage.helpers import ISSUER, PLACE, START_US, Store, Tokens, recorder
 from ucam.base.service import Fault
@@ -92,3 +93,31 @@ async def test_recordings_can_not_be_changed(client: httpx.AsyncClient, tokens: 
 async def test_an_address_that_can_not_be_had(made: Callable[[str], HttpServer]) -> None:
     with pytest.raises(Fault, match="192.0.2.77"):
         await made("192.0.2.77:1").run()
+
+
+async def test_metrics_for_prometheus(
+    client: httpx.AsyncClient, tokens: Tokens, store: Store
+) -> None:
+    assert (await client.get("/metrics")).status_code == 401
+    token = tokens.issue(VIEWER, "player")
+    answer = await client.get("/metrics", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    found = {
+        sample.name: sample
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+    assert found["ucam_storage_camera_bytes"].value == store.files()[0].stat().st_size
+    assert found["ucam_storage_camera_bytes"].labels == {
+        "camera": PLACE.jid,
+        "location": PLACE.location,
+    }
+    assert found["ucam_storage_fragments_total"].value >= 2
+    assert found["ucam_storage_sync_seconds_count"].value >= 2
+    assert found["ucam_storage_bytes"].value == store.space.total
+    names = ("frames_total", "lost_packets_total", "streams", "days_left", "trouble")
+    assert all(f"ucam_storage_{name}" in found for name in names)
+    elsewhere = tokens.issue(VIEWER, "player", loc=("shop",))
+    answer = await client.get("/metrics", headers={"Authorization": f"Bearer {elsewhere}"})
+    assert PLACE.jid not in answer.text

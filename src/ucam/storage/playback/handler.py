@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from ucam.storage.layout import Place
-from ucam.storage.playback import cameras, chunks, livefile, protect, schema
+from ucam.storage.playback import cameras, chunks, livefile, metrics, protect, schema
 from ucam.storage.playback.answers import (
     Answer,
     Method,
@@ -23,6 +23,7 @@ from ucam.storage.playback.export import Exports
 from ucam.storage.playback.hls import Hls
 from ucam.storage.playback.library import Library, Query
 from ucam.storage.playback.schema import Described
+from ucam.storage.playback.thumbnails import Thumbnails
 
 _CAMERA = "/cameras/{jid}"
 
@@ -56,6 +57,7 @@ class Handler:
         self._library = library
         self._exports = Exports()
         self._hls = Hls()
+        self._thumbnails = Thumbnails()
         self.routes = self._table()
         self._schema = schema.document([route.described for route in self.routes])
 
@@ -89,6 +91,27 @@ class Handler:
                     query=(),
                 ),
                 self._chunk,
+            ),
+            Route(
+                described(
+                    "GET",
+                    f"{_CAMERA}/thumbnails",
+                    "which sheets show the window, and when their pictures were taken",
+                    query=(*window, "interval"),
+                ),
+                camera(
+                    lambda place, asked: self._thumbnails.thumbnails(library, place, asked.query)
+                ),
+            ),
+            Route(
+                described(
+                    "GET",
+                    f"{_CAMERA}/sheet",
+                    "sixty small pictures in one",
+                    gives="image/webp",
+                    query=("from", "interval"),
+                ),
+                camera(lambda place, asked: self._thumbnails.sheet(library, place, asked.query)),
             ),
             Route(
                 described(
@@ -145,6 +168,10 @@ class Handler:
                 camera(
                     lambda place, asked: protect.release(library, place, asked.query, asked.request)
                 ),
+            ),
+            Route(
+                described("GET", "/metrics", "for Prometheus", gives=metrics.MEDIA_TYPE, query=()),
+                lambda asked: metrics.metrics(library, asked.request),
             ),
             Route(described("GET", "/schema", "this description", query=()), self._describe),
         )
