@@ -14,6 +14,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from prometheus_client import Counter
+
 from ucam.media.access_unit import AccessUnit
 from ucam.media.track import AudioTrack, Track
 from ucam.storage.cutter import Action, AddFragment, CloseChunk, Cutter
@@ -39,6 +41,9 @@ TROUBLE_S = 30.0
 # A disk that takes longer for one step hangs, and that is told.
 HANGS_S = 4.0
 MEND_EVERY_S = 5.0
+FRAMES = Counter("ucam_storage_frames", "access units that came, video or audio alone")
+DUPLICATES = Counter("ucam_storage_duplicate_frames", "of these, those that were stored already")
+FAULTS = Counter("ucam_storage_faults", "times that a disk or storage itself refused to record")
 STOPPED = "storage was stopped"
 
 
@@ -86,8 +91,10 @@ class Recording:
             return
         self._last_push_s = self._loop.time()
         self.received += 1
+        FRAMES.inc()
         if self._stored is not None and unit.number <= self._stored:
             self.duplicates += 1
+            DUPLICATES.inc()
             return
         actions: list[Action] = []
         if track != self._track:
@@ -328,9 +335,15 @@ class Recorder:
 
     def troubled(self, text: str) -> None:
         """Something went wrong that the operator must hear of."""
+        FAULTS.inc()
         if self._trouble is None or self._trouble[1] != text:
             _log.error("%s", text)
         self._trouble = (self._clock(), text)
+
+    @property
+    def unfinished(self) -> int:
+        """How many chunks the disk did not let close yet."""
+        return self._mender.waiting
 
     async def check(self) -> None:
         """Return when the index answers."""
