@@ -10,6 +10,8 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, cast
 
+from prometheus_client import Counter
+
 from ucam.base.service import Fault
 from ucam.base.tokens import Claims
 from ucam.base.units import Listen
@@ -54,6 +56,9 @@ LARGEST_NUMBER = 1 << 62  # SQLite's integers have 63 bits, and numbers go up fr
 DISCONNECTED = "the camera was not connected"
 
 
+LOST = Counter("ucam_storage_lost_packets", "RTP packets that never came, or came broken")
+
+
 class Connection(asyncio.BufferedProtocol):
     """One publisher's or player's socket. Owned by `IngestServer`."""
 
@@ -76,6 +81,8 @@ class Connection(asyncio.BufferedProtocol):
         self._reason = DISCONNECTED
         self._ended = False
         self._said_goodbye = False
+        self._held = False
+        self._lost = 0
         self.peer = "?"
 
     # From the transport
@@ -299,6 +306,7 @@ class Connection(asyncio.BufferedProtocol):
         """The disk is slower than the socket: the publisher must keep what it has."""
         if self._transport is None or self._deciding or self._transport.is_closing():
             return
+        self._held = full
         if full:
             self._transport.pause_reading()
         else:
@@ -311,6 +319,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def tick(self, now_s: float, utc_s: float) -> None:
         """Once a second: has it been silent for too long, or its token expired?"""
+        self._count_lost()
+        if self._held:
+            self._heard_s = self._media_s = now_s  # it is storage that doesn't read
         if self._expires_s is not None and self._expires_s <= utc_s:
             self.end("the token had expired" if self._playing else "the camera's token had expired")
         elif now_s - self._heard_s > SESSION_TIMEOUT_S:
@@ -319,6 +330,11 @@ class Connection(asyncio.BufferedProtocol):
             self.end(f"the camera sent nothing for {SILENCE_S:.0f} s")
         elif not (self._intake or self._plays) and now_s - self._started_s > BEFORE_RECORD_S:
             self.end("no media came")
+
+    def _count_lost(self) -> None:
+        lost = 0 if self._intake is None else self._intake.lost_packets
+        LOST.inc(max(0, lost - self._lost))
+        self._lost = lost
 
     def end(self, reason: str) -> None:
         """Close, whatever the peer does."""
@@ -348,6 +364,7 @@ class Connection(asyncio.BufferedProtocol):
             # must not count as received. One that said goodbye sent it whole.
             if self._said_goodbye:
                 self._intake.flush(time.time_ns() // 1000)
+            self._count_lost()
             if self._intake.lost_packets:
                 _log.warning("%s: %d packets were lost", self.name, self._intake.lost_packets)
         self._server.spawn(self, self._finish(self._recording, reason))

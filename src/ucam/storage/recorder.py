@@ -9,6 +9,7 @@ import logging
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -38,6 +39,7 @@ HIGH_BYTES = 16 << 20
 LOW_BYTES = 4 << 20
 STALLED_S = 1.2
 TROUBLE_S = 30.0
+MOST_EARLY = 100  # frames of audio, some two seconds
 # A disk that takes longer for one step hangs, and that is told.
 HANGS_S = 4.0
 MEND_EVERY_S = 5.0
@@ -78,6 +80,8 @@ class Recording:
         self._fault: str | None = None
         self._finished: asyncio.Future[None] | None = None
         self.audio: AudioTrack | None = None  # beside the video; set before the first push
+        # Audio that came before the first picture; the oldest go.
+        self._early: deque[AccessUnit] = deque(maxlen=MOST_EARLY)
         self.duplicates = 0
         self.received = 0
         # Set by the connection: read on or not, and give up.
@@ -106,7 +110,11 @@ class Recording:
 
     def push_audio(self, arrived: Arrived) -> None:
         """The next frame of the audio beside the video, which was told by `audio`."""
-        if self._fault is None and self._finished is None and self._track is not None:
+        if self._fault is not None or self._finished is not None:
+            return
+        if self._track is None:
+            self._early.append(arrived.unit)
+        else:
             self._cutter.push_audio(arrived.unit)
 
     def _begin(self, track: Track) -> list[Action]:
@@ -116,7 +124,10 @@ class Recording:
         else:
             reason, follows = "the camera changed its picture", None
         self._track = track
-        return self._cutter.begin(track, self._run, reason, follows=follows, audio=self.audio)
+        actions = self._cutter.begin(track, self._run, reason, follows=follows, audio=self.audio)
+        while self._early:
+            self._cutter.push_audio(self._early.popleft())
+        return actions
 
     def _cut(self, unit: AccessUnit) -> list[Action]:
         return self._cutter.push(unit, self._recorder.space.chunk_limit())

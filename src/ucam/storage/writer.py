@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from prometheus_client import Counter, Histogram
+
 from ucam.media.clock import microseconds
 from ucam.media.fmp4 import IndexEntry, RunMark, fragment, free_for_sidx, init_segment, sidx
 from ucam.media.track import AudioTrack, Track, codec_strings
@@ -34,6 +36,15 @@ ACTIVITY_INTERVAL_US = 10_000_000
 # What a chunk's link, and what tells of its end some day, may take beside its file.
 SEAL_ROOM = 3 * 4096
 MOST_BUFFERS = 1000  # one writev takes 1,024
+
+
+FRAGMENTS = Counter("ucam_storage_fragments", "fragments that were written and synced")
+WRITTEN = Counter("ucam_storage_written_bytes", "bytes of these fragments")
+SYNC_S = Histogram(
+    "ucam_storage_sync_seconds",
+    "how long one fdatasync took",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+)
 
 
 class Piece(NamedTuple):
@@ -225,11 +236,14 @@ class ChunkWriter:
         try:
             self._space.grow(live.id, offset + size + SEAL_ROOM)
             self._write([head, *part.data])
-            self._disk.sync(self._descriptor)
+            with SYNC_S.time():
+                self._disk.sync(self._descriptor)
         except (OSError, sqlite3.Error) as error:
             self._take_back(offset)
             raise WriteFault(f"{live.path}: {error}") from error
         self._space.written(live.id, self._size)
+        FRAGMENTS.inc()
+        WRITTEN.inc(size)
         self._hash.update(head)
         for data in part.data:
             self._hash.update(data)

@@ -116,7 +116,7 @@ async def test_metrics_for_prometheus(
     assert found["ucam_storage_fragments_total"].value >= 2
     assert found["ucam_storage_sync_seconds_count"].value >= 2
     assert found["ucam_storage_bytes"].value == store.space.total
-    names = ("frames_total", "lost_packets_total", "streams", "days_left", "trouble")
+    names = ("frames_total", "faults_total", "streams", "days_left", "trouble")
     assert all(f"ucam_storage_{name}" in found for name in names)
     elsewhere = tokens.issue(VIEWER, "player", loc=("shop",))
     answer = await client.get("/metrics", headers={"Authorization": f"Bearer {elsewhere}"})
