@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from storage.helpers import Tokens
 from storage.process import CAMERA, StorageProcess, push
@@ -20,6 +21,7 @@ from ucam.storage import tls
 
 pytestmark = pytest.mark.interop
 PICTURES = 300
+CHROMIUM = "/usr/bin/chromium"
 
 
 class Served:
@@ -111,3 +113,42 @@ def test_live_then_recorded(served: Served, tmp_path: Path) -> None:
         seen = picture_hashes(with_vlc(url, cert, out, 30))
         # VLC's muxer keeps a few pictures at the end to itself, and ffmpeg repeats some for it.
         assert len(set(seen) & set(hashes)) >= PICTURES - 10
+
+
+PLAY = """async (url) => {
+  const video = document.createElement('video');
+  video.muted = true; video.src = url;
+  await new Promise((done, fail) => {
+    video.onloadedmetadata = done; video.onerror = () => fail(video.error.message);
+  });
+  const begin = video.currentTime;
+  const seek = (to) => new Promise((done) => { video.onseeked = done; video.currentTime = to; });
+  await seek(video.duration - 1);
+  await seek(2);
+  await video.play();
+  await new Promise((done, fail) => {
+    video.ontimeupdate = () => { if (video.currentTime > 3) done(); };
+    video.onerror = () => fail(video.error.message);
+  });
+  const seen = video.getVideoPlaybackQuality();
+  return [begin, video.duration, video.videoWidth, seen.totalVideoFrames - seen.droppedVideoFrames];
+}"""
+
+
+def test_a_browser_plays_and_seeks_in_an_export(served: Served) -> None:
+    """After the test above: its recordings are there."""
+    options = ["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        try:
+            page = browser.new_page(ignore_https_errors=True)
+            page.goto(served.url("timeline", window=True))
+            begin, duration, width, pictures = page.evaluate(
+                PLAY, served.url("export", window=True)
+            )
+        finally:
+            browser.close()
+    assert begin == 0
+    assert abs(duration - PICTURES / 25) < 0.1
+    assert width == 320
+    assert pictures >= 10
