@@ -13,6 +13,7 @@ from ucam.device.token import TokenStore
 from ucam.protocol.messages import (
     AnswerMedia,
     AnyMessage,
+    Connect,
     Disconnect,
     EndMedia,
     Error,
@@ -56,6 +57,7 @@ class StorageRoom:
         self._spools: dict[str, tuple[float, int, int]] = {}
         self._told: dict[str, Any] = {}
         self._told_s = 0.0
+        self._roles: dict[str, str] = {}  # of everybody in the room
 
     async def run(self) -> None:
         """Stay in the room, tell the status every 2 s and when who is recorded changes."""
@@ -94,6 +96,7 @@ class StorageRoom:
             self.peers.ice_servers = welcome.ice_servers
         self._told = {}
         self._tell(self._status())
+        self._roles = {peer.jid: peer.role for peer in welcome.roster}
         for peer in welcome.roster:
             if peer.role == "device" and peer.status is not None:
                 self._heard(peer.jid, peer.status)
@@ -108,7 +111,11 @@ class StorageRoom:
                 self._heard(sender, fields)
             case Error():
                 _log.info("the room: %s (%s)", message.text, message.about)
+            case Connect():
+                self._roles[message.jid] = message.role
             case RequestMedia() | AnswerMedia() | EndMedia() | Disconnect():
+                if isinstance(message, Disconnect):
+                    self._roles.pop(message.jid, None)
                 if self.peers is not None:
                     self._call(self.peers, message)
 
@@ -118,7 +125,9 @@ class StorageRoom:
         match message:
             case RequestMedia(kind="recordings"):
                 allowed = frozenset(message.locations) & frozenset(self._tokens.life.locations)
-                peers.request(message, allowed)
+                # Who isn't known in the room may look, as a player.
+                role = self._roles.get(message.from_ or "", "player")
+                peers.request(message, allowed, role)
             case RequestMedia(from_=str(viewer)):
                 reason = "a storage has recordings, not live pictures"
                 self.connection.send(EndMedia(to=viewer, call=message.call, reason=reason))

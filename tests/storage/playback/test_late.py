@@ -24,7 +24,7 @@ class SpyPeers:
         self.ice_servers: tuple[IceServer, ...] = ()
         self.made.append(self)
 
-    def request(self, message: RequestMedia, allowed: frozenset[str]) -> None:
+    def request(self, message: RequestMedia, allowed: frozenset[str], role: str) -> None:
         self.told.append(f"request {message.call} {sorted(allowed)}")
 
     def answer(self, message: AnswerMedia) -> None:

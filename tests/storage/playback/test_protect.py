@@ -11,6 +11,7 @@ async def ask(scene: Scene, method: Method, query: str = "", role: str = "user")
 
 async def test_protect_list_release(store: Store) -> None:
     store.record(200)
+    store.space.set_limits(100_000_000, 0)
     scene = Scene(store)
     found = document(await ask(scene, "PUT", window(SECOND_US, 3 * SECOND_US)))
     (span,) = found["protected"]

@@ -55,8 +55,9 @@ class Channel:
         *,
         closed: Callable[[], bool],
         role: str = "player",
+        who: str = "",
     ) -> None:
-        self._role = role
+        self._role, self._who = role, who
         self._wire = wire
         self._handle = handle
         self._locations = locations
@@ -116,7 +117,14 @@ class Channel:
             answer = problem(400, "bad-request", "path is missing")
         else:
             answer = await self._handle(
-                Request(ask.path, self._locations, ask.range, ask.method, role=self._role)
+                Request(
+                    ask.path,
+                    self._locations,
+                    ask.range,
+                    ask.method,
+                    role=self._role,
+                    who=self._who,
+                )
             )
             if isinstance(answer.body, Endless):
                 answer = problem(400, "https-only", "this comes over HTTPS alone")

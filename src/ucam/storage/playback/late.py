@@ -41,12 +41,12 @@ class LatePeers:
         if self._peers is not None:
             self._peers.ice_servers = servers
 
-    def request(self, message: RequestMedia, allowed: frozenset[str]) -> None:
+    def request(self, message: RequestMedia, allowed: frozenset[str], role: str = "player") -> None:
         """A viewer wants recordings."""
         if self._waiting is None and not self._closed:
             self._waiting = []
             self._tasks.create_task(self._load())
-        self._do(lambda peers: peers.request(message, allowed))
+        self._do(lambda peers: peers.request(message, allowed, role))
 
     def answer(self, message: AnswerMedia) -> None:
         """A viewer's answer or candidate."""
