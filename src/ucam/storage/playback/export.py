@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from ucam.media import MediaError
 from ucam.storage.layout import Place
+from ucam.storage.playback import bundles
 from ucam.storage.playback.answers import Answer, Body, Problem, Request, byte_range, not_found
 from ucam.storage.playback.heads import fragment_at, read_tracks
 from ucam.storage.playback.library import Library, Query, Stored
@@ -121,6 +122,8 @@ class Exports:
         self, library: Library, place: Place, query: Query, request: Request
     ) -> Answer:
         """The file, or a range of it."""
+        if query.get("bundle") == "1":
+            return await bundles.export(library, place, query, request)
         from_us, to_us = library.window(query, 3_600_000_000)
         if to_us - from_us > MOST_US:
             raise Problem(400, "too-long", "at most seven days fit into one file")
