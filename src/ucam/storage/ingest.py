@@ -65,7 +65,8 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, server: "IngestServer") -> None:
         self._server = server
         self._rtsp = ServerConnection(os.urandom(16), session_timeout_s=SESSION_TIMEOUT_S)
-        self._buffer = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
+        # Of all connections: what it holds has been copied when the next one gets it.
+        self._buffer = server.receive_buffer
         self._transport: asyncio.Transport | None = None
         self._place: Place | None = None
         self._expires_s: float | None = None
@@ -390,6 +391,7 @@ class IngestServer:
         self.recorder = recorder
         self.access = access
         self.live = Live()
+        self.receive_buffer = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
         self._tasks = tasks
         self._connections: set[Connection] = set()
         self._empty = asyncio.Event()

@@ -9,6 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ucam.rtp.rtcp import SenderReport, build_sender_report
 from ucam.storage.interleaved import (
@@ -53,8 +54,7 @@ class Channels:
         return self.kind, self.payload_type, self.encoding, self.clock_rate
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """An access unit of the leading track that became whole with `packet`."""
 
     packet: memoryview
@@ -161,10 +161,11 @@ class Feed:
         self.description = b""
         self.tracks: tuple[Channels, ...] = ()
         self.away_since_s = 0.0
+        self._leading = 0
         self._group = _Group()
         self._unit_begin = 0
         self._reports: dict[int, bytes] = {}  # the newest by track, framed for its channel
-        self._reported_us = 0
+        self._report_due_us = 0
         self._publisher_reports = False
         self._ssrc: int | None = None
         self._packets = 0
@@ -173,12 +174,6 @@ class Feed:
         self._rtp_splices: dict[int, Splice] = {}
         self._rtcp_splices: dict[int, Splice] = {}
         self._last_us = 0
-
-    @property
-    def leading(self) -> int:
-        """The RTP channel of the track whose access units part the stream: video if there is."""
-        video = next((track for track in self.tracks if track.kind == "video"), self.tracks[0])
-        return video.rtp
 
     # The publisher's side
 
@@ -193,8 +188,11 @@ class Feed:
         if not self.readers:
             self._old.clear()
         self.description, self.tracks = description, tracks
+        # The track whose access units part the stream: video, if there is any.
+        kinds = [track.kind for track in tracks]
+        self._leading = kinds.index("video") if "video" in kinds else 0
         self._group = _Group()
-        self._unit_begin = self._reported_us = self._packets = 0
+        self._unit_begin = self._report_due_us = self._packets = 0
         self._publisher_reports = False
         self._ssrc = None
         self._reports.clear()
@@ -238,9 +236,11 @@ class Feed:
             if unit.keyframe:
                 cut = self._unit_begin
             self._unit_begin = begin + _behind(packets, unit.packet)
-        if not self._publisher_reports:
+        if ended[-1].utc_us >= self._report_due_us and not self._publisher_reports:
             self._report_ourselves(ended[-1])
-        self._send(group.take_pending())
+        pending = group.take_pending()
+        if self.readers:
+            self._send(pending)
         if cut is not None:
             group.cut(cut)
             for reader in [each for each in self.readers if each.waiting]:
@@ -274,11 +274,10 @@ class Feed:
         """A publisher that sends no reports has capture times in its packets: for players that
         don't read those there is a report at the beginning, and from time to time.
         """
-        number = next(n for n, track in enumerate(self.tracks) if track.rtp == self.leading)
-        if unit.utc_us - self._reported_us < REPORT_EVERY_US or len(unit.packet) < 12:
+        if len(unit.packet) < 12:
             return
-        self._reported_us = unit.utc_us
-        track = self.tracks[number]
+        self._report_due_us = unit.utc_us + REPORT_EVERY_US
+        number, track = self._leading, self.tracks[self._leading]
         splice = self._rtp_splices.get(track.rtp)
         ssrc = int.from_bytes(unit.packet[8:12]) if splice is None else splice.ssrc
         ahead = 0 if splice is None else splice.timestamp_ahead
