@@ -57,9 +57,12 @@ def rows(root: Path) -> list[Chunk]:
 
 
 def assert_whole(storage: StorageProcess, least: int) -> list[Chunk]:
-    """fsck finds nothing, files hold what their rows say, and numbers go on without a hole."""
+    """fsck and verify find nothing, files hold what their rows say, no number is missing."""
     checked = storage.fsck()
     assert checked.returncode == 0, checked.stdout + storage.log.read_text()
+    sealed = storage.verify()
+    assert sealed.returncode == 0, sealed.stdout + storage.log.read_text()
+    assert "everything is as it was recorded" in sealed.stdout
     kept = rows(storage.root)
     for chunk, path in zip(kept, storage.chunks(), strict=True):
         assert len(frame_md5(path)) == chunk.last_number - chunk.first_number + 1
@@ -101,10 +104,10 @@ def test_a_disk_filled_by_a_strangers_file(
 
 
 def test_a_sync_that_fails_in_a_running_storage(tmp_path: Path, tokens: Tokens) -> None:
-    """Every fourth sync of each thread fails, the index's own included."""
+    """Every seventh sync of each thread fails, the index's own included."""
     trace = tmp_path / "strace"
     strace = ["strace", "-D", "-f", "-qq", "-o", str(trace), "-e", "trace=fdatasync"]
-    inject = "inject=fdatasync:error=EIO:when=9+4"
+    inject = "inject=fdatasync:error=EIO:when=9+7"
     storage = StorageProcess(
         tmp_path, tokens, under=(*strace, "-e", inject), chunk_size="3s", maxspace="200MB"
     )

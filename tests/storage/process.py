@@ -88,6 +88,9 @@ class StorageProcess:
     def fsck(self) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.command("fsck"), capture_output=True, text=True, check=False)
 
+    def verify(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.command("verify"), capture_output=True, text=True, check=False)
+
     def url(self, token: str | None = None, jid: str = CAMERA) -> str:
         token = token or self.tokens.issue(jid)
         return f"rtsps://127.0.0.1:{self.port}/{jid}?token={token}"

@@ -43,6 +43,7 @@ MOST_EARLY = 100  # frames of audio, some two seconds
 # A disk that takes longer for one step hangs, and that is told.
 HANGS_S = 4.0
 MEND_EVERY_S = 5.0
+LAST_TRIES = 3
 FRAMES = Counter("ucam_storage_frames", "access units that came, video or audio alone")
 DUPLICATES = Counter("ucam_storage_duplicate_frames", "of these, those that were stored already")
 FAULTS = Counter("ucam_storage_faults", "times that a disk or storage itself refused to record")
@@ -376,4 +377,7 @@ class Recorder:
                 for recording in [*self._recordings.values(), *self._finishing.values()]
             )
         )
-        await asyncio.to_thread(self._mender.mend)
+        for _ in range(LAST_TRIES):
+            await asyncio.to_thread(self._mender.mend)
+        if self.unfinished:
+            _log.error("%d chunks are left for the next start to close", self.unfinished)
