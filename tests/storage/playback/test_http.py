@@ -1,8 +1,9 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from ucam.base.service import Fault
 from ucam.base.units import Listen
 from ucam.storage import tls
 from ucam.storage.access import Access, verify_with_file
+from ucam.storage.playback.answers import Answer, Endless, Request
 from ucam.storage.playback.handler import Handler
 from ucam.storage.playback.http import HttpApi, HttpServer
 from ucam.storage.playback.library import Library
@@ -121,3 +123,85 @@ async def test_metrics_for_prometheus(
     elsewhere = tokens.issue(VIEWER, "player", loc=("shop",))
     answer = await client.get("/metrics", headers={"Authorization": f"Bearer {elsewhere}"})
     assert PLACE.jid not in answer.text
+
+
+async def test_who_goes_away_is_read_nothing_more(tokens: Tokens) -> None:
+    """A gigabyte is promised; the client leaves after the first block."""
+
+    class Huge:
+        length = 1 << 30
+        read_bytes = 0
+        closed = False
+
+        def read(self, _position: int, size: int) -> bytes:
+            self.read_bytes += size
+            return bytes(size)
+
+        def close(self) -> None:
+            self.closed = True
+
+    class Only:
+        def __init__(self, body: Huge) -> None:
+            self.body = body
+
+        async def handle(self, _request: Request) -> Answer:
+            return Answer(200, {}, self.body)
+
+    huge = Huge()
+    left = asyncio.Event()
+    access = Access(verify_with_file(tokens.keys_file, ISSUER), lambda: ("studio",))
+    api = HttpApi(Only(huge), access)  # type: ignore[arg-type]
+    bearer = f"Bearer {tokens.issue(VIEWER, 'user')}".encode()
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "raw_path": b"/x",
+        "query_string": b"",
+        "headers": [(b"authorization", bearer)],
+    }
+
+    async def receive() -> dict[str, Any]:
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message.get("body"):
+            left.set()
+        await asyncio.sleep(0)
+
+    await api(scope, receive, send)
+    assert huge.closed
+    assert huge.read_bytes < 16 << 20
+
+
+async def test_a_stream_ends_with_its_token(tokens: Tokens) -> None:
+    class Stream:
+        async def handle(self, _request: Request) -> Answer:
+            async def blocks() -> AsyncIterator[bytes]:
+                while True:
+                    yield b"x"
+                    await asyncio.sleep(0.01)
+
+            return Answer(200, {}, Endless(blocks()))
+
+    access = Access(verify_with_file(tokens.keys_file, ISSUER), lambda: ("studio",))
+    api = HttpApi(Stream(), access)  # type: ignore[arg-type]
+    token = tokens.issue(VIEWER, "player", life_s=2)
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "raw_path": b"/x",
+        "query_string": f"token={token}".encode(),
+        "headers": [],
+    }
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    async with asyncio.timeout(5):
+        await api(scope, asyncio.Event().wait, send)  # type: ignore[arg-type]
+    assert sent[0]["status"] == 200
+    assert b"content-length" not in dict(sent[0]["headers"])
+    assert len(sent) > 10
+    assert sent[-1]["body"] == b""
