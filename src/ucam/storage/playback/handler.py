@@ -119,6 +119,7 @@ class Handler:
                     f"{_CAMERA}/export",
                     "a window as one MP4 that starts at 0",
                     gives="video/mp4",
+                    query=(*window, "bundle"),
                     ranges=True,
                 ),
                 camera(

@@ -11,6 +11,7 @@ _PARAMETERS = {
     "from": "RFC 3339; absent: some time before `to`",
     "to": "RFC 3339; absent: now",
     "interval": "seconds between pictures",
+    "bundle": "1: a tar of the chunks and of what proves them, instead of one MP4",
     "jid": "the camera's JID",
     "id": "the chunk's id: its start in microseconds since 1970",
 }
