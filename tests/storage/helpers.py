@@ -132,6 +132,7 @@ def opened(root: Path, maxspace: int | None = None, disk: Disk | None = None) ->
         space.trim()
         yield Store(root, index, space, disk, found.told)
     finally:
+        index.call(lambda _database: sealer.flush())
         index.close()
 
 

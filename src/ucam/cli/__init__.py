@@ -25,8 +25,12 @@ COMMANDS = {
 }
 # Which extra brings the packages of a part, for the hint when one is missing.
 _EXTRAS = {
-    **{"web": "web", "token": "web", "demo": "all"},
-    **{"storage": "storage", "fsck": "storage", "verify": "storage"},
+    "web": "web",
+    "token": "web",
+    "demo": "all",
+    "storage": "storage",
+    "fsck": "storage",
+    "verify": "storage",
 }
 
 

@@ -43,7 +43,7 @@ CREATE TABLE gaps (
 ) WITHOUT ROWID;
 """
 # blocks: what the chunks' files take on the disk. away: why nothing is recorded now, told at its
-# end. gone: which links of the chain rotation has taken, such as "0-1233 1240-1241".
+# end. gone: which links of the chain rotation has taken, as a signed line.
 _SECOND = """
 ALTER TABLE devices ADD COLUMN chunks INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE devices ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;

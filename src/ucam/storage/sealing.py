@@ -9,6 +9,7 @@ index's thread: the chain of a device has one end at a time.
 """
 
 import hashlib
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -27,9 +28,7 @@ from ucam.storage.chain import (
     Gone,
     Link,
     Parts,
-    format_ranges,
     parse,
-    parse_ranges,
     signed,
     with_numbers,
 )
@@ -38,6 +37,7 @@ from ucam.storage.disk import FILE_MODE
 from ucam.storage.layout import CHAIN, CHAIN_GONE, Place, chunk_path, days, folder, read_name
 from ucam.storage.records import Chunk, Durable, Gap
 
+_log = logging.getLogger(__name__)
 KEY_NAME = "evidence-key.pem"
 PUBLIC_NAME = "evidence-public-{}.pem"
 READ_BYTES = 1 << 20
@@ -158,6 +158,7 @@ class Sealer:
         self._id = key_id(key.public_key())
         self._now_us = now_us
         self._ends: dict[Place, _End] = {}
+        self._unwritten: dict[Place, str] = {}
 
     def add(
         self,
@@ -202,6 +203,7 @@ class Sealer:
             database.add_chunk(chunk, durable, gap)
             self._insert(database, chunk.place, link.number, chunk.id, line)
         self._ends[chunk.place] = _End(link.number, link.digest)
+        self._write_gone(chunk.place)
         return len(line) + 1
 
     def _sign(self, statement: str) -> str:
@@ -272,13 +274,9 @@ class Sealer:
     # What rotation takes
 
     def _gone(self, database: Database, place: Place) -> tuple[tuple[int, int], ...]:
-        device = database.device(place)
-        (text,) = database.connection.execute(
-            "SELECT gone FROM devices WHERE id = ?", (device,)
-        ).fetchone()
-        if text:
-            return parse_ranges(text)
-        said = read_gone(self._root, place, self._keys)
+        said = gone_of_index(database, place, self._keys)
+        if said is None:
+            said = read_gone(self._root, place, self._keys)
         return () if said is None else said.ranges
 
     def taken(self, database: Database, chunks: list[Chunk]) -> None:
@@ -300,28 +298,64 @@ class Sealer:
             ranges = with_numbers(self._gone(database, place), numbers)
             gone = Gone(*_place(place), ranges, self._id, format_utc(self._now_us()))
             line = self._sign(gone.statement)
-            path = device_folder(self._root, place) / CHAIN_GONE
-            write_atomically(path, f"{line}\n".encode(), mode=FILE_MODE)
             with database.transaction():
                 database.connection.execute(
-                    "UPDATE devices SET gone = ? WHERE id = ?", (format_ranges(ranges), device)
+                    "UPDATE devices SET gone = ? WHERE id = ?", (line, device)
                 )
                 # The chain's end stays: the next link is tied to it.
                 database.connection.execute(
                     f"DELETE FROM links WHERE device = ? AND number < ? AND chunk IN ({marks})",  # noqa: S608 - question marks
                     (device, end.number, *ids),
                 )
+            self._unwritten[place] = line
+
+    def flush(self) -> None:
+        """Write what rotation has taken to its files, too: at a stop, and with each new chunk.
+
+        Not at each step: the index has it, signed as well, and a step must be cheap.
+        """
+        for place in list(self._unwritten):
+            self._write_gone(place)
+
+    def _write_gone(self, place: Place) -> None:
+        line = self._unwritten.get(place)
+        if line is None:
+            return
+        path = device_folder(self._root, place) / CHAIN_GONE
+        try:
+            write_atomically(path, f"{line}\n".encode(), mode=FILE_MODE)
+        except OSError as error:
+            _log.warning("%s can't be written now: %s", path, error)
+        else:
+            del self._unwritten[place]
+
+
+def gone_of_index(
+    database: Database, place: Place, keys: dict[str, Ed25519PublicKey]
+) -> Gone | None:
+    """What rotation has taken of a device, as the index says it, signed."""
+    row = database.connection.execute(
+        "SELECT gone FROM devices WHERE location = ? AND jid = ?", _place(place)
+    ).fetchone()
+    return None if row is None or not row[0] else _said(row[0], place, keys)
+
+
+def _said(line: str, place: Place, keys: dict[str, Ed25519PublicKey]) -> Gone | None:
+    try:
+        said = verified(keys, line)
+    except ChainError:
+        return None
+    mine = isinstance(said, Gone) and (said.location, said.jid) == _place(place)
+    return said if mine and isinstance(said, Gone) else None
 
 
 def read_gone(root: Path, place: Place, keys: dict[str, Ed25519PublicKey]) -> Gone | None:
     """What rotation has taken of a device; None if nothing, or nobody trustworthy says so."""
     try:
-        text = (device_folder(root, place) / CHAIN_GONE).read_text()
-        said = verified(keys, text.strip())
-    except (OSError, ValueError):
+        text = (device_folder(root, place) / CHAIN_GONE).read_text(errors="replace")
+    except OSError:
         return None
-    mine = isinstance(said, Gone) and (said.location, said.jid) == _place(place)
-    return said if mine and isinstance(said, Gone) else None
+    return _said(text.strip(), place, keys)
 
 
 def _place(place: Place) -> tuple[str, str]:

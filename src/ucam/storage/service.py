@@ -69,6 +69,7 @@ async def serve(config: StorageConfig, stop: Stop) -> None:
         finally:
             if kept.inspector is not None:
                 await asyncio.to_thread(kept.inspector.stop)
+            await kept.index.run(lambda _database: kept.space.sealer.flush())
             await asyncio.to_thread(kept.index.close)
 
 

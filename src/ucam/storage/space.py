@@ -18,7 +18,7 @@ from ucam.storage.rotation import BLOCK, Ledger, NoSpace, choose
 from ucam.storage.sealing import Sealer
 
 _log = logging.getLogger(__name__)
-CANDIDATES = 256  # how many of the oldest are looked at in one step
+CANDIDATES = 24  # how many of the oldest are looked at in one step; usually one or two go
 
 
 class Space:
@@ -150,18 +150,10 @@ class Space:
         Row marked, file unlinked, directory synced, row gone: at any moment a restart finds
         either the whole chunk, or a mark that tells it to go on deleting.
         """
-        candidates = self._index.call(Database.oldest, CANDIDATES)
-        chosen = choose(short, candidates)
-        if chosen is None:
-            if len(candidates) < CANDIDATES:
-                raise NoSpace(f"{short} bytes are missing, and nothing is left to delete")
-            chosen = candidates
-        self._index.call(Database.mark_leaving, [candidate.id for candidate in chosen])
-        leaving = self._index.call(Database.leaving)
-        wanted = {candidate.id for candidate in chosen}
-        for candidate in chosen:
-            self._ledger.deleted(candidate.bytes)
-        self._delete([chunk for chunk in leaving if chunk.id in wanted])
+        leaving = self._index.call(lambda database: _mark(database, short))
+        for chunk in leaving:
+            self._ledger.deleted(chunk.bytes)
+        self._delete(leaving)
         self._refresh()
 
     def _delete(self, chunks: list[Chunk]) -> None:
@@ -181,12 +173,15 @@ class Space:
             gone.append(chunk.id)
         for folder in folders:
             self._disk.sync_folder(folder)
-        self._index.call(
-            lambda database: self.sealer.taken(database, [c for c in chunks if c.id in gone])
-        )
-        self._index.call(Database.remove, gone)
+        taken = [chunk for chunk in chunks if chunk.id in gone]
+        self._index.call(lambda database: self._forget(database, taken))
         for folder in folders:
             self._remove_empty(folder)
+
+    def _forget(self, database: Database, taken: list[Chunk]) -> None:
+        with database.transaction():
+            self.sealer.taken(database, taken)
+            database.remove([chunk.id for chunk in taken])
 
     def _remove_empty(self, hour: Path) -> None:
         """Take away an hour's folder, and its day's, when nothing is in them any more."""
@@ -198,3 +193,16 @@ class Space:
                 self._disk.unlink(chain)
             if self._disk.remove_if_empty(hour.parent):
                 self._folders -= 1
+
+
+def _mark(database: Database, short: int) -> list[Chunk]:
+    """Choose the oldest that free `short` bytes (or some of them) and mark them as leaving."""
+    candidates = database.oldest(CANDIDATES)
+    chosen = choose(short, candidates)
+    if chosen is None:
+        if len(candidates) < CANDIDATES:
+            raise NoSpace(f"{short} bytes are missing, and nothing is left to delete")
+        chosen = candidates
+    wanted = {candidate.id for candidate in chosen}
+    database.mark_leaving(wanted)
+    return [chunk for chunk in database.leaving() if chunk.id in wanted]

@@ -20,6 +20,7 @@ from ucam.storage.rebuild import Progress
 from ucam.storage.sealing import (
     chain_files,
     device_folder,
+    gone_of_index,
     hash_parts,
     lines_of,
     read_gone,
@@ -162,13 +163,19 @@ def _day_gone(root: Path, place: Place, link: Link) -> bool:
     return not (device_folder(root, place) / link.path).parent.parent.exists()
 
 
-def _lines_of_index(root: Path, place: Place) -> list[tuple[int, str]]:
+def _index(root: Path) -> Database | None:
     if not (root / INDEX).exists():
-        return []
+        return None
     try:
-        database = Database(root / INDEX)
+        return Database(root / INDEX)
     except (IndexFault, sqlite3.Error):
-        return []  # `ucam fsck` tells it
+        return None  # `ucam fsck` tells it
+
+
+def _lines_of_index(root: Path, place: Place) -> list[tuple[int, str]]:
+    database = _index(root)
+    if database is None:
+        return []
     try:
         return database.connection.execute(
             "SELECT l.number, l.line FROM links l JOIN devices d ON d.id = l.device"
@@ -181,12 +188,21 @@ def _lines_of_index(root: Path, place: Place) -> list[tuple[int, str]]:
 
 def _gone(root: Path, place: Place, keys: Keys, verdict: Verdict) -> tuple[tuple[int, int], ...]:
     path = device_folder(root, place) / CHAIN_GONE
-    said = read_gone(root, place, keys)
-    if said is None:
-        if path.exists():
-            verdict.problems.append(f"{path}: is not signed by this storage")
-        return ()
-    return said.ranges
+    if path.exists() and read_gone(root, place, keys) is None:
+        verdict.problems.append(f"{path}: is not signed by this storage")
+    return _ranges_gone(root, place, keys)
+
+
+def _ranges_gone(root: Path, place: Place, keys: Keys) -> tuple[tuple[int, int], ...]:
+    """What rotation says of itself: in the file, or later in the index."""
+    said = [read_gone(root, place, keys)]
+    if (database := _index(root)) is not None:
+        try:
+            said.append(gone_of_index(database, place, keys))
+        finally:
+            database.close()
+    newest = max((gone for gone in said if gone), key=lambda gone: gone.sealed, default=None)
+    return () if newest is None else newest.ranges
 
 
 def _sequence(links: dict[int, Link], verdict: Verdict) -> None:
@@ -221,8 +237,7 @@ def _file(root: Path, place: Place, keys: Keys, link: Link, verdict: Verdict) ->
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        said = read_gone(root, place, keys)
-        if said is None or not holds(said.ranges, link.number):
+        if not holds(_ranges_gone(root, place, keys), link.number):
             verdict.problems.append(f"{told}: the file is missing")
         return
     except OSError as error:
