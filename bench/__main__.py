@@ -2,9 +2,15 @@
 
 import sys
 
-from bench import ingest, live
+from bench import catchup, index, ingest, live, play
 
-ALL = {"ingest": ingest.main, "live": live.main}
+ALL = {
+    "ingest": ingest.main,
+    "catchup": catchup.main,
+    "play": play.main,
+    "live": live.main,
+    "index": index.main,
+}
 
 
 def main() -> int:

@@ -47,6 +47,8 @@ TEST_PACKAGES = [
     "gstreamer1.0-rtsp",
     "gir1.2-gst-rtsp-server-1.0",
     "tesseract-ocr",
+    "vlc-bin",
+    "vlc-plugin-base",
 ]
 
 

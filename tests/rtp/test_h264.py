@@ -9,6 +9,7 @@ from rtsp.peers import NAMES, accept_all, peer
 from ucam.media import BitstreamError, h264
 from ucam.media.access_unit import AccessUnit
 from ucam.media.clock import microseconds
+from ucam.media.track import VideoTrack
 from ucam.rtp import PayloadError
 from ucam.rtp.formats import depacketizer
 from ucam.rtp.h264 import H264Depacketizer, H264Packetizer
@@ -109,7 +110,7 @@ def test_what_real_publishers_send_is_whole_pictures(name: str) -> None:
     channel = -1
     for event in accept_all(ServerConnection(sent.entropy), sent.data):
         if isinstance(event, Recording):
-            (track,) = (track for track in event.tracks if track.supported)
+            (track,) = (track for track in event.tracks if track.media.kind == "video")
             sets, ntp64_id = track.media.parameter_sets(), track.media.ntp64_id
             receiver = H264Depacketizer(parameter_sets=sets, ntp64_id=ntp64_id)
             channel = track.rtp_channel
@@ -118,7 +119,7 @@ def test_what_real_publishers_send_is_whole_pictures(name: str) -> None:
             for number, packet in event.packets:
                 if number == channel:
                     units += take(receiver, bytes(packet))
-                else:
+                elif number == channel + 1:
                     reports += sender_reports(packet)
     assert receiver is not None
     assert (receiver.lost_packets, receiver.malformed_packets, receiver.dropped_units) == (0, 0, 0)
@@ -320,3 +321,15 @@ def test_a_unit_cut_off_by_the_streams_end_is_dropped() -> None:
     receiver.flush()
     assert receiver.pull() is None
     assert receiver.dropped_units == 1
+
+
+def test_the_set_that_a_keyframe_goes_by_comes_first() -> None:
+    """A camera that changes its picture may give the new SPS an id of its own."""
+    small, large = clip(options="sps-id=0"), clip(options="sps-id=1", size="640x360")
+    receiver = H264Depacketizer(parameter_sets=small.parameter_sets)
+    packetizer = H264Packetizer(96, 1, parameter_sets=large.parameter_sets)
+    (found,) = take(receiver, *packetizer.packetize(large.units[0], 0))
+    assert found.parameter_sets is not None
+    assert len(found.parameter_sets) == 4
+    track = VideoTrack.h264(found.parameter_sets)
+    assert (track.width, track.height) == (640, 360)

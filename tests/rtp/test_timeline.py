@@ -136,3 +136,18 @@ def test_with_b_frames_a_correction_is_spread_over_all_pictures() -> None:
     utc = sorted(timeline.place(n * FRAME, None, NOW + n * FRAME_US).utc_us for n in order)
     gaps = [later - earlier for earlier, later in pairwise(utc)]
     assert all(37_990 <= gap <= 38_010 for gap in gaps)
+
+
+@pytest.mark.parametrize("rate", [8000, 44_100, 48_000])
+def test_time_stamps_of_audio_count_samples(rate: int) -> None:
+    """An hour of frames of 1,024 samples, over a wrap, by a sender report."""
+    timeline = Timeline(clock_rate=rate)
+    first, utc_us = (1 << 32) - 50 * 1024, 1_795_325_400_000_000
+    timeline.report(first, utc_us)
+    frames = 3600 * rate // 1024
+    for number in range(0, frames, 7):
+        moment = timeline.place((first + number * 1024) % (1 << 32), None, utc_us)
+        assert not moment.stepped
+    passed = (frames - 1) // 7 * 7 * 1024
+    assert abs(moment.utc_us - utc_us - passed * 1_000_000 // rate) <= 1
+    assert abs(moment.pts_90k - (first + passed) * 90_000 // rate) <= 1

@@ -22,7 +22,7 @@ def received(name: str) -> list[SenderReport | Unit]:
     sent = peer(name)
     recording, *rest = accept_all(ServerConnection(sent.entropy), sent.data)[1:]
     assert isinstance(recording, Recording)
-    track = next(each for each in recording.tracks if each.supported)
+    track = next(each for each in recording.tracks if each.media.kind == "video")
     media = track.media
     packets = depacketizer(media.encoding, media.parameter_sets(), media.ntp64_id)
     assert packets is not None
@@ -31,6 +31,8 @@ def received(name: str) -> list[SenderReport | Unit]:
         for channel, packet in event.packets if isinstance(event, Media) else ():
             if channel == track.rtcp_channel:
                 found += sender_reports(packet)
+                continue
+            if channel != track.rtp_channel:
                 continue
             packets.push(packet)
             while (unit := packets.pull()) is not None:

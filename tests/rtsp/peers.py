@@ -4,7 +4,15 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ucam.rtsp.server import Announced, Event, Media, ParameterQuery, ServerConnection
+from ucam.rtsp.server import (
+    Announced,
+    DescribeRequested,
+    Event,
+    Media,
+    ParameterQuery,
+    PlayRequested,
+    ServerConnection,
+)
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 NAMES = sorted(path.name for path in VECTORS.glob("*.txt"))
@@ -35,6 +43,10 @@ def accept_all(connection: ServerConnection, data: bytes) -> list[Event]:
                 connection.accept(event)
             case ParameterQuery():
                 connection.answer(event, dict.fromkeys(event.names, "none"))
+            case DescribeRequested():
+                connection.describe(event, b"v=0\r\n", 1)
+            case PlayRequested():
+                connection.play(event, [])
     return events
 
 

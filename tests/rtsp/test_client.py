@@ -58,8 +58,15 @@ def test_the_whole_way() -> None:
     assert isinstance(announced, Announced)
     assert announced.session == SESSION
     wire.run(wire.publisher.frame([b"one", b"two"]) + wire.publisher.frame([b"report"], 1))
-    assert wire.server_events[-1] == Media(
-        [(0, memoryview(b"one")), (0, memoryview(b"two")), (1, memoryview(b"report"))]
+    media = wire.server_events[-1]
+    assert isinstance(media, Media)
+    assert [(n, bytes(each)) for n, each in media.packets] == [
+        (0, b"one"),
+        (0, b"two"),
+        (1, b"report"),
+    ]
+    assert bytes(media.raw or b"") == wire.publisher.frame([b"one", b"two"]) + wire.publisher.frame(
+        [b"report"], 1
     )
     assert wire.publisher.ask_durable()
     assert not wire.publisher.ask_durable()

@@ -27,17 +27,19 @@ def test_a_publisher_comes_to_record_with_its_token(name: str) -> None:
     expected = (TOKEN, "query") if "query" in name else ("shorttoken", "basic")
     assert (announced.credentials.token, announced.credentials.source) == expected
     assert isinstance(recording, Recording)
-    video = [track for track in recording.tracks if track.supported]
+    assert all(track.supported for track in recording.tracks)
+    video = [track for track in recording.tracks if track.media.kind == "video"]
     assert [track.media.encoding for track in video] == ["H264"]
     assert len(video[0].media.parameter_sets()) == 2
     assert video[0].media.ntp64_id == (1 if "ntp64" in name else None)
     assert len(recording.tracks) == (2 if "audio" in name else 1)
-    wanted = {video[0].rtp_channel, video[0].rtcp_channel}
+    wanted = {c for each in recording.tracks for c in (each.rtp_channel, each.rtcp_channel)}
     packets = [
         channel for event in rest if isinstance(event, Media) for channel, _ in event.packets
     ]
     assert len(packets) > 50
-    assert set(packets) == wanted
+    # Each of them sent media; a report is not always due within two seconds.
+    assert {each.rtp_channel for each in recording.tracks} <= set(packets) <= wanted
     if name.startswith("ffmpeg"):  # rtspclientsink just goes
         assert events[-1] == Closed("TEARDOWN")
     assert b"401 Unauthorized" in connection.data_to_send() or "query" in name

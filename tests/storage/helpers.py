@@ -19,10 +19,12 @@ from ucam.storage.cutter import Action, AddFragment, CloseChunk, Cutter, OpenChu
 from ucam.storage.disk import Disk
 from ucam.storage.index import Index
 from ucam.storage.layout import Place
+from ucam.storage.mending import Mender
 from ucam.storage.recorder import Recorder
 from ucam.storage.records import Durable
 from ucam.storage.recovery import recover
 from ucam.storage.rotation import Ledger
+from ucam.storage.sealing import Sealer, ensure_key, public_keys
 from ucam.storage.space import Space
 from ucam.storage.stream import Arrived
 from ucam.storage.writer import ChunkWriter, LiveChunk
@@ -73,6 +75,9 @@ class Store:
     durable: list[Durable] = field(default_factory=list)
     live: dict[int, LiveChunk] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.mender = Mender(self.root, self.index, self.space, self.disk)
+
     def writer(self, place: Place = PLACE, fragments: int = 100) -> ChunkWriter:
         return ChunkWriter(
             self.root,
@@ -84,6 +89,7 @@ class Store:
             durable=self.durable.append,
             opened=lambda chunk: self.live.__setitem__(chunk.id, chunk),
             closed=lambda chunk: self.live.__delitem__(chunk.id),
+            unfinished=self.mender.add,
         )
 
     def write(self, actions: list[Action], place: Place = PLACE) -> ChunkWriter:
@@ -115,12 +121,18 @@ def opened(root: Path, maxspace: int | None = None, disk: Disk | None = None) ->
     index = Index(root)
     index.open()
     try:
-        found = index.call(lambda database: recover(root, database, disk))
+        sealer = Sealer(root, ensure_key(root.parent), public_keys(root.parent))
+        found = index.call(lambda database: recover(root, database, disk, sealer))
         ledger = Ledger(maxspace=maxspace, reserve=0, closed=found.closed)
-        space = Space(root, index, ledger, disk, folders=found.folders, foreign=found.foreign_bytes)
+        space = Space(
+            *(root, index, ledger, disk, sealer),
+            folders=found.folders,
+            foreign=found.foreign_bytes,
+        )
         space.trim()
         yield Store(root, index, space, disk, found.told)
     finally:
+        index.call(lambda _database: sealer.flush())
         index.close()
 
 
@@ -152,6 +164,11 @@ class Tokens:
         }
         header = {"alg": "EdDSA", "kid": "test"}
         return jwt.encode(header, claims, self._key, algorithms=["EdDSA"])
+
+
+def sealer(root: Path) -> Sealer:
+    """As `opened` has it."""
+    return Sealer(root, ensure_key(root.parent), public_keys(root.parent))
 
 
 def recorder(store: Store, chunk_us: int | None = 2_000_000) -> Recorder:

@@ -14,9 +14,19 @@ CAMERA = "cam001@studio.loc"
 class StorageProcess:
     """`ucam storage` with keys from a file, on a port that the system chooses."""
 
-    def __init__(self, folder: Path, tokens: Tokens, **keys: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tokens: Tokens,
+        *,
+        root: Path | None = None,
+        under: tuple[str, ...] = (),
+        **keys: str,
+    ) -> None:
+        """`root`: the folder of chunks; `under`: a command that runs it, such as strace."""
         self.tokens = tokens
-        self.root = folder / "chunks"
+        self.root = root or folder / "chunks"
+        self._under = under
         self.config = folder / "storage.toml"
         self.log = folder / "storage.log"
         self.port = 0
@@ -37,13 +47,20 @@ class StorageProcess:
             {lines}
         """)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def command(self, name: str) -> list[str]:
         return [sys.executable, "-m", "ucam.cli", name, "--config", str(self.config)]
 
     def start(self) -> None:
         self.log.unlink(missing_ok=True)
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(self.command("storage"), stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [*self._under, *self.command("storage")], stdout=log, stderr=log
+            )
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             match = re.search(r"listening on rtsps://127.0.0.1:(\d+)", self.log.read_text())
@@ -70,6 +87,9 @@ class StorageProcess:
 
     def fsck(self) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.command("fsck"), capture_output=True, text=True, check=False)
+
+    def verify(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.command("verify"), capture_output=True, text=True, check=False)
 
     def url(self, token: str | None = None, jid: str = CAMERA) -> str:
         token = token or self.tokens.issue(jid)

@@ -72,6 +72,50 @@ async def test_people_and_players_look_at_their_locations(access: Access, tokens
         assert denied.value.status == 403
 
 
+@pytest.mark.parametrize(
+    ("sub", "role", "loc"),
+    [
+        ("owner@shop.loc", "user", ("shop", "studio")),
+        ("owner@shop.loc", "player", ("studio",)),
+        (CAMERA, "player", ("studio",)),
+        (CAMERA, "device", ("studio",)),
+    ],
+)
+async def test_who_may_play_a_stream(
+    access: Access, tokens: Tokens, sub: str, role: str, loc: tuple[str, ...]
+) -> None:
+    places, claims = await access.player(CAMERA, tokens.issue(sub, role, loc))
+    assert places == (PLACE,)
+    assert claims.sub == sub
+
+
+@pytest.mark.parametrize(
+    ("path", "sub", "role", "loc", "status"),
+    [
+        (CAMERA, "owner@shop.loc", "user", ("shop",), 404),
+        (CAMERA, "cam002@studio.loc", "device", ("studio",), 404),
+        ("../x", "owner@shop.loc", "user", ("studio",), 404),
+        ("", "owner@shop.loc", "user", ("studio",), 404),
+        ("index.sqlite", "owner@shop.loc", "user", ("studio",), 404),
+    ],
+)
+async def test_who_may_not(
+    access: Access,
+    tokens: Tokens,
+    path: str,
+    sub: str,
+    role: str,
+    loc: tuple[str, ...],
+    status: int,
+) -> None:
+    with pytest.raises(Denied) as denied:
+        await access.player(path, tokens.issue(sub, role, loc))
+    assert denied.value.status == status
+    with pytest.raises(Denied) as denied:
+        await access.player(path, tokens.issue(sub, role, loc, life_s=-1))
+    assert denied.value.status == 401
+
+
 async def test_new_keys_are_read_and_broken_ones_are_not(
     access: Access, tokens: Tokens, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from itertools import pairwise
 from storage.helpers import FRAME_90K, START_US, cut, track, units
 from ucam.media.access_unit import AccessUnit
 from ucam.media.clock import microseconds, ticks
+from ucam.media.track import AudioTrack
 from ucam.storage.cutter import Action, AddFragment, CloseChunk, Cutter, OpenChunk
 
 
@@ -178,3 +179,86 @@ def test_b_frames_have_decode_times_before_they_are_shown() -> None:
         shown.append(dts + sample.composition_90k)
         dts += sample.duration_90k
     assert [time - shown[0] for time in shown] == [n * FRAME_90K for n in order]
+
+
+AUDIO = AudioTrack.opus()
+AUDIO_90K = 1800
+
+
+def heard(count: int, *, late_us: int = 0, start_us: int = START_US) -> list[AccessUnit]:
+    """20 ms frames of audio, each one byte."""
+    return [
+        AccessUnit(
+            bytes([n % 255 + 1]), 0, start_us + late_us + microseconds(n * AUDIO_90K), True, n
+        )
+        for n in range(count)
+    ]
+
+
+def test_audio_goes_with_the_pictures_of_its_time() -> None:
+    cutter = Cutter(2_000_000, None)
+    actions = cutter.begin(track(), "run1", None, audio=AUDIO)
+    sound = iter(heard(200))
+    for unit in units(100):
+        actions += cutter.push(unit, None)
+        cutter.push_audio(next(sound))
+        cutter.push_audio(next(sound))
+    actions += cutter.end(None)
+    assert [action.audio for action in opens(actions)] == [AUDIO, AUDIO]
+    found = fragments(actions)
+    beside = [fragment.audio for fragment in found]
+    assert all(each is not None for each in beside)
+    assert sum(len(each.samples) for each in beside if each) == 200
+    for fragment, each in zip(found, beside, strict=True):
+        assert each is not None
+        assert each.base_dts_90k == fragment.base_dts_90k
+        assert len(each.samples) == 50
+        assert {sample.duration_90k for sample in each.samples} == {AUDIO_90K}
+        assert len(fragment.data) == len(fragment.samples) + 1
+        assert fragment.size == sum(s.size for s in (*fragment.samples, *each.samples))
+
+
+def test_late_audio_goes_into_the_next_fragment_with_its_own_time() -> None:
+    cutter = Cutter(None, None)
+    actions = cutter.begin(track(), "run1", None, audio=AUDIO)
+    sound = heard(200)
+    for unit in units(100):
+        actions += cutter.push(unit, None)
+        if unit.number in (40, 99):  # packed into few packets, as ffmpeg does in silence
+            for _ in range(min(len(sound), 80)):
+                cutter.push_audio(sound.pop(0))
+    first, second, *_ = fragments(actions + cutter.end(None))
+    assert first.audio is None
+    assert second.audio is not None
+    assert second.audio.base_dts_90k == ticks(START_US)
+    assert len(second.audio.samples) == 80
+
+
+def test_audio_that_goes_back_or_whose_video_never_comes_is_dropped_and_counted() -> None:
+    cutter = Cutter(None, None)
+    cutter.begin(track(), "run1", None, audio=AUDIO)
+    for unit in heard(1100):
+        cutter.push_audio(unit)
+    cutter.push_audio(heard(1)[0])
+    assert cutter.dropped_audio == 101
+
+
+def test_audio_alone_is_cut_each_second() -> None:
+    cutter = Cutter(3_000_000, None)
+    actions = cutter.begin(AUDIO, "run1", None)
+    for unit in heard(250):
+        actions += cutter.push(unit, None)
+    actions += cutter.end(None)
+    assert [len(fragment.samples) for fragment in fragments(actions)] == [50] * 5
+    assert [action.first_number for action in opens(actions)] == [0, 150]
+    assert all(action.track == AUDIO for action in opens(actions))
+
+
+def test_chunks_of_audio_alone_by_size() -> None:
+    cutter = Cutter(None, 2000)
+    actions = cutter.begin(AUDIO, "run1", None)
+    for unit in heard(250):
+        actions += cutter.push(unit, None)
+    # 50 frames of 17 bytes a second: two seconds fit.
+    actions += cutter.end(None)
+    assert [action.first_number for action in opens(actions)] == [0, 100, 200]

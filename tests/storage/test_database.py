@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from storage.helpers import PLACE, START_US
-from ucam.storage.database import INDEX_MARGIN, Database, IndexFault
+from ucam.storage.database import INDEX_MARGIN, DamagedIndex, Database, IndexFault
 from ucam.storage.layout import INDEX, Place
 from ucam.storage.records import Chunk, Durable, Gap
 from ucam.storage.rotation import Candidate
@@ -132,7 +132,7 @@ def test_the_footprint_bounds_what_lies_in_the_folder(tmp_path: Path) -> None:
 
 def test_what_is_no_index_is_refused(tmp_path: Path) -> None:
     (tmp_path / INDEX).write_bytes(b"no database at all" * 1000)
-    with pytest.raises(IndexFault, match="not usable"):
+    with pytest.raises(DamagedIndex, match="not usable"):
         Database(tmp_path / INDEX)
 
 
@@ -140,5 +140,5 @@ def test_an_index_of_a_newer_ucam_is_refused(tmp_path: Path) -> None:
     database = Database(tmp_path / INDEX)
     database._db.execute("PRAGMA user_version=99")
     database.close()
-    with pytest.raises(IndexFault, match="version 99"):
+    with pytest.raises(IndexFault, match="newer ucam .its version is 99"):
         Database(tmp_path / INDEX)

@@ -1,9 +1,15 @@
 import asyncio
 import errno
 import os
-from collections.abc import Sequence
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from media.clips import frame_md5
 from storage.helpers import PLACE, START_US, Store, arrived, opened, recorder, units
 from ucam.storage.database import Database
 from ucam.storage.disk import Disk
@@ -46,6 +52,36 @@ async def test_a_newer_connection_takes_over_when_the_old_one_is_on_the_disk(sto
     numbers = [(chunk.first_number, chunk.last_number) for chunk in chunks]
     assert numbers == [(0, 49), (50, 59), (60, 124), (125, 174), (175, 199)]
     assert store.index.call(Database.gaps, PLACE, 0, 1 << 60) == []
+
+
+async def test_who_comes_back_while_the_old_recording_is_still_being_written_repeats_nothing(
+    tmp_path: Path,
+) -> None:
+    released = threading.Event()
+
+    class Hanging(Disk):
+        def sync(self, descriptor: int) -> None:
+            released.wait(5)
+
+    with opened(tmp_path / "chunks", disk=Hanging()) as store:
+        found = recorder(store)
+        old = await found.begin(PLACE, "run1")
+        source = list(arrived(units(100)))
+        for each in source[:60]:
+            old.push(each)
+        ending = asyncio.create_task(old.finish("unplugged"))
+        coming = asyncio.create_task(found.begin(PLACE, "run1"))
+        await asyncio.sleep(0.05)
+        assert not coming.done(), "what the old one writes isn't known yet"
+        released.set()
+        new = await coming
+        await ending
+        for each in source:  # was told of nothing that is durable: sends all again
+            new.push(each)
+        await new.finish("unplugged")
+        assert new.duplicates == 60
+        numbers = [(chunk.first_number, chunk.last_number) for chunk in rows(store)]
+        assert numbers == [(0, 49), (50, 59), (60, 99)]
 
 
 async def test_after_a_restart_it_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -93,41 +129,151 @@ async def test_a_camera_whose_clock_was_set_begins_a_chunk(store: Store) -> None
     assert gap.to_us < gap.from_us
 
 
-class Slow(Disk):
-    def sync(self, descriptor: int) -> None:
-        pass
+class Sick(Disk):
+    """Refuses steps on demand."""
 
+    def __init__(self) -> None:
+        self.refuses: set[str] = set()
+        self.tries = 0
 
-class Full(Disk):
-    full = False
+    def _step(self, name: str, code: int) -> None:
+        if name in self.refuses:
+            self.tries += 1
+            raise OSError(code, os.strerror(code))
 
     def write(self, descriptor: int, buffers: Sequence[bytes]) -> int:
-        if self.full:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._step("write", errno.ENOSPC)
         return super().write(descriptor, buffers)
 
+    def sync(self, descriptor: int) -> None:
+        self._step("sync", errno.EIO)
+        super().sync(descriptor)
 
-async def test_a_disk_that_refuses_ends_the_recording_and_is_told(tmp_path: Path) -> None:
-    disk = Full()
+    def rename(self, old: Path, new: Path) -> None:
+        self._step("rename", errno.EIO)
+        super().rename(old, new)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("step", ["write", "sync"])
+async def test_a_disk_that_refuses_is_told_and_recording_goes_on_with_it(
+    tmp_path: Path, step: str
+) -> None:
+    disk = Sick()
+    with opened(tmp_path / "chunks", disk=disk) as store:
+        found = recorder(store, None)
+        recording = await found.begin(PLACE, "run1")
+        source = list(arrived(units(200)))
+        for each in source[:60]:
+            recording.push(each)
+        await until(lambda: found.durable_now().get(PLACE, Durable("", 0, 0)).number == 49)
+        disk.refuses = {step}
+        for each in source[60:150]:
+            recording.push(each)
+        await until(lambda: disk.tries >= 2)
+        await until(found.trouble)
+        assert "the disk refused" in (found.trouble() or "")
+        assert found.durable_now()[PLACE].number == 49, "what isn't on the disk isn't told"
+        disk.refuses = set()
+        for each in source[150:]:
+            recording.push(each)
+        await recording.finish("unplugged")
+        found.tick()
+        await found.stop()
+        spans = [(chunk.first_number, chunk.last_number) for chunk in rows(store)]
+        assert spans == [(0, 49), (50, 199)], "nothing is lost, and nothing was tried in place"
+        assert store.index.call(Database.gaps, PLACE, 0, 1 << 60) == []
+        assert not store.files("*.part")
+        assert [len(frame_md5(path)) for path in store.files()] == [50, 150]
+        kept = sum(path.stat().st_size for path in store.files())
+        assert kept <= store.space.total <= kept + (1 << 20) + 32 * 4096
+
+
+async def test_a_recording_that_ends_while_the_disk_refuses_drops_what_was_not_durable(
+    tmp_path: Path,
+) -> None:
+    disk = Sick()
+    with opened(tmp_path / "chunks", disk=disk) as store:
+        found = recorder(store, None)
+        recording = await found.begin(PLACE, "run1")
+        source = list(arrived(units(200)))
+        for each in source[:60]:
+            recording.push(each)
+        await until(lambda: found.durable_now().get(PLACE, Durable("", 0, 0)).number == 49)
+        disk.refuses = {"write"}
+        for each in source[60:120]:
+            recording.push(each)
+        await until(found.trouble)
+        async with asyncio.timeout(5):
+            await recording.finish("unplugged")
+        disk.refuses = set()
+        assert "No space left" in found.why_away(PLACE)
+        again = await found.begin(PLACE, "run1")
+        for each in source[40:]:  # the camera sends again what was not confirmed
+            again.push(each)
+        await again.finish("unplugged")
+        numbers = [n for c in rows(store) for n in range(c.first_number, c.last_number + 1)]
+        assert numbers == list(range(200))
+
+
+@pytest.mark.parametrize("step", ["rename", "row"])
+async def test_a_chunk_that_the_disk_did_not_let_close_is_closed_without_a_restart(
+    tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Sick()
+    add_chunk = Database.add_chunk
+
+    def refused(self: Database, *args: Any) -> None:
+        if "row" in disk.refuses:
+            raise sqlite3.OperationalError("disk I/O error")
+        add_chunk(self, *args)
+
+    monkeypatch.setattr(Database, "add_chunk", refused)
     with opened(tmp_path / "chunks", disk=disk) as store:
         found = recorder(store)
         recording = await found.begin(PLACE, "run1")
-        faults: asyncio.Queue[str] = asyncio.Queue()
-        recording.on_fault = faults.put_nowait
-        source = list(arrived(units(100)))
-        for each in source[:30]:
+        source = list(arrived(units(150)))
+        disk.refuses = {step}
+        for each in source[:60]:
             recording.push(each)
-        while not store.index.call(Database.footprint) or not found.live:
-            await asyncio.sleep(0.01)
-        disk.full = True
-        for each in source[30:]:
+        await until(found.trouble)
+        disk.refuses = set()
+        for each in source[60:]:
+            recording.push(each)
+        found.tick()
+        await until(lambda: rows(store))
+        await recording.finish("unplugged")
+        numbers = [n for c in rows(store) for n in range(c.first_number, c.last_number + 1)]
+        assert numbers == list(range(150))
+        assert len(rows(store)) == len(store.files()) == 3
+        assert store.index.call(Database.gaps, PLACE, 0, 1 << 60) == []
+
+
+async def test_a_disk_that_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ucam.storage.recorder.HANGS_S", 0.05)
+    released = threading.Event()
+
+    class Hanging(Disk):
+        def sync(self, descriptor: int) -> None:
+            released.wait(5)
+
+    with opened(tmp_path / "chunks", disk=Hanging()) as store:
+        found = recorder(store)
+        recording = await found.begin(PLACE, "run1")
+        for each in arrived(units(60)):
             recording.push(each)
         async with asyncio.timeout(5):
-            assert "No space left" in await faults.get()
-        assert found.trouble() is not None
-        await recording.finish("the disk was full")
-        assert len(rows(store)) == 1
-        assert rows(store)[0].last_number == 24
+            while not found.trouble():
+                await asyncio.sleep(0.01)
+                found.tick()
+        assert "has not answered" in (found.trouble() or "")
+        released.set()
+        await recording.finish("unplugged")
 
 
 async def test_more_than_the_disk_takes_is_told_to_the_socket(tmp_path: Path) -> None:
@@ -142,3 +288,21 @@ async def test_more_than_the_disk_takes_is_told_to_the_socket(tmp_path: Path) ->
         await recording.finish("unplugged")
         assert pressure[-1] is False
         assert rows(store)[-1].last_number == 999
+
+
+async def test_why_a_camera_is_away_is_known_after_a_restart(tmp_path: Path) -> None:
+    with opened(tmp_path / "chunks") as store:
+        found = recorder(store)
+        recording = await found.begin(PLACE, "run1")
+        for each in arrived(units(50)):
+            recording.push(each)
+        await recording.finish("the camera's token had expired")
+    with opened(tmp_path / "chunks") as store:
+        found = recorder(store)
+        await found.remember_absences()
+        again = await found.begin(PLACE, "run2")
+        for each in arrived(units(50, start_us=START_US + 60_000_000)):
+            again.push(each)
+        await again.finish("unplugged")
+        (gap,) = store.index.call(Database.gaps, PLACE, 0, 1 << 60)
+        assert gap.reason == "the camera's token had expired"

@@ -1,17 +1,23 @@
 import random
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from media.clips import frame_md5
-from storage.helpers import PLACE, START_US, cut, opened, units
+from storage.helpers import PLACE, START_US, cut, opened, sealer, units
 from ucam.media.scan import scan
+from ucam.storage import schema
 from ucam.storage.cutter import CloseChunk, Cutter
 from ucam.storage.database import Database
+from ucam.storage.disk import Disk
+from ucam.storage.inspection import Inspector
 from ucam.storage.layout import INDEX
-from ucam.storage.records import Durable, Gap
-from ucam.storage.recovery import LOST_FILE, set_aside_if_damaged
+from ucam.storage.rebuild import UNKNOWN
+from ucam.storage.records import Chunk, Durable, Gap, Totals
+from ucam.storage.recovery import LOST_FILE, recover, set_aside_if_damaged
+from ucam.storage.rotation import blocks
 
 
 @pytest.fixture(scope="module")
@@ -193,3 +199,98 @@ def test_a_smaller_maxspace_makes_room_at_once(tmp_path: Path) -> None:
         assert before > 1_900_000
         assert again.space.total <= 2_000_000
         assert again.files()
+
+
+def many(root: Path, count: int = 12) -> list[Chunk]:
+    """A storage with so many chunks of 2 s."""
+    with opened(root) as store:
+        store.record(50 * count)
+        rows: list[Chunk] = store.index.call(lambda database: list(database.all_chunks()))
+    return rows
+
+
+def test_an_index_is_made_anew_with_every_row_as_it_was(tmp_path: Path) -> None:
+    root = tmp_path / "chunks"
+    with opened(root) as store:
+        store.record(150)
+        store.record(100, start_us=START_US + 60_000_000, first=170)  # a hole in time and numbers
+        rows = store.index.call(lambda database: list(database.all_chunks()))
+        durable = store.index.call(Database.durable, PLACE)
+    (root / INDEX).unlink()
+    shown: list[tuple[int, int]] = []
+    database = Database(root / INDEX)
+    recover(root, database, Disk(), sealer(root), lambda done, total: shown.append((done, total)))
+    assert list(database.all_chunks()) == rows
+    assert database.durable(PLACE) == durable
+    (gap,) = database.gaps(PLACE, 0, 1 << 60)
+    assert (gap.to_us, gap.reason) == (START_US + 60_000_000, UNKNOWN)
+    assert shown[-1][1] == 5
+    assert database.problems() == []
+    database.close()
+
+
+def test_with_very_many_chunks_a_start_looks_at_what_was_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "chunks"
+    rows = many(root)
+    with opened(root) as store:
+        actions = cut(Cutter(None, None), units(100, start_us=START_US + 24_000_000, first=600))
+        assert isinstance(actions.pop(), CloseChunk)
+        writer = store.write(actions)
+        store.disk.close(writer._descriptor)
+    before = sum(1 for _ in root.rglob("*") if _.is_dir()) + 1
+    monkeypatch.setattr("ucam.storage.recovery.MOST_COMPARED", 5)
+    monkeypatch.setattr("ucam.storage.recovery.walk", None)  # nothing is walked through
+    database = Database(root / INDEX)
+    found = recover(root, database, Disk(), sealer(root))
+    assert not found.compared
+    assert found.folders == before
+    kept = list(database.all_chunks())
+    assert kept[:-1] == rows
+    assert kept[-1].last_number == 699
+    assert database.begun() == []
+    files = [path.stat().st_size for path in root.rglob("*.mp4")]
+    assert found.closed == sum(blocks(size) for size in files)
+    database.close()
+
+
+def test_the_rest_is_looked_at_while_it_records(tmp_path: Path) -> None:
+    root = tmp_path / "chunks"
+    rows = many(root)
+    with opened(root) as store:
+        files = store.files()
+        files[3].unlink()
+        store.index.call(Database.remove, [rows[5].id])
+        store.index.call(Database.opened, PLACE, rows[7].id)
+        store.index.call(Database.remove, [rows[7].id])
+        store.index.call(Database.opened, PLACE, rows[7].id)
+        inspector = Inspector(root, store.index, store.space, store.disk)
+        inspector.start()
+        inspector._thread.join(5)
+        inspector.stop()
+        kept = [chunk.id for chunk in store.index.call(lambda d: list(d.all_chunks()))]
+        assert rows[3].id not in kept
+        assert rows[5].id in kept
+        assert rows[7].id not in kept, "is just being closed"
+        gaps = store.index.call(Database.gaps, PLACE, 0, 1 << 60)
+        assert gaps == [Gap(rows[3].id, rows[3].end_us, LOST_FILE)]
+
+
+def test_an_index_of_an_older_ucam_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / INDEX
+    connection = sqlite3.connect(path)
+    for statement in schema._FIRST.split(";\n"):
+        connection.execute(statement)
+    device = "1, 'studio', 'cam001@studio.loc', 'r', 9, 5, 7"
+    connection.execute(f"INSERT INTO devices VALUES ({device})")
+    connection.execute("INSERT INTO runs VALUES (1, 1, 'r', 'avc1.640028', 1920, 1080)")
+    connection.execute("INSERT INTO chunks VALUES (5, 1, 1, 60000000, 5000, 0, 9, 0, x'')")
+    connection.execute("PRAGMA user_version=1")
+    connection.commit()
+    connection.close()
+    database = Database(path)
+    (camera,) = database.cameras()
+    assert camera.totals == Totals(1, 5000, 60_000_000, 8192)
+    assert database.durable(PLACE) == Durable("r", 9, 5)
+    database.close()

@@ -16,6 +16,7 @@ from ucam.device.token import TokenStore
 from ucam.protocol.messages import (
     AnswerMedia,
     AnyMessage,
+    Connect,
     Disconnect,
     EndMedia,
     IceServer,
@@ -49,8 +50,8 @@ class SpyPeers:
     calls: list[Any] = field(default_factory=list)
     ice_servers: tuple[IceServer, ...] = ()
 
-    def request(self, message: RequestMedia, allowed: frozenset[str]) -> None:
-        self.calls.append((message.from_, message.call, allowed))
+    def request(self, message: RequestMedia, allowed: frozenset[str], role: str) -> None:
+        self.calls.append((message.from_, message.call, allowed, role))
 
     def answer(self, message: AnswerMedia) -> None:
         self.calls.append(message.sdp)
@@ -116,6 +117,7 @@ async def test_the_status_is_told_at_once_and_on_change(tmp_path: Path) -> None:
 
 async def test_calls_reach_the_peers_with_what_both_may_see(tmp_path: Path) -> None:
     async with scene(tmp_path, welcome()) as found:
+        await found.hear(Connect(jid=VIEWER, name="o", role="user", location="studio"))
         ask = RequestMedia(to="storage@studio.loc", call="c1", kind="recordings", from_=VIEWER)
         await found.hear(RequestMedia(**{**_fields(ask), "locations": ("studio", "shop")}))
         await found.hear(AnswerMedia(to="s", call="c1", sdp="v=0", from_=VIEWER))
@@ -125,7 +127,7 @@ async def test_calls_reach_the_peers_with_what_both_may_see(tmp_path: Path) -> N
         while len(found.peers.calls) < 4:
             await asyncio.sleep(0.005)
         allowed = frozenset({"studio"})
-        assert found.peers.calls == [(VIEWER, "c1", allowed), "v=0", "c1", VIEWER]
+        assert found.peers.calls == [(VIEWER, "c1", allowed, "user"), "v=0", "c1", VIEWER]
 
 
 def _fields(message: RequestMedia) -> dict[str, Any]:

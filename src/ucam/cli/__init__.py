@@ -20,10 +20,18 @@ COMMANDS = {
     "check-config": "says what is wrong in a configuration file, or what is in force",
     "token": "prints a device's (or with --play a player's) token",
     "fsck": "holds the index against the disk",
+    "verify": "are the recordings those that were recorded, all of them, in their order?",
     "doctor": "looks at a camera's machine: elements, camera, encoder, clock, LED, network",
 }
 # Which extra brings the packages of a part, for the hint when one is missing.
-_EXTRAS = {"web": "web", "token": "web", "storage": "storage", "fsck": "storage", "demo": "all"}
+_EXTRAS = {
+    "web": "web",
+    "token": "web",
+    "demo": "all",
+    "storage": "storage",
+    "fsck": "storage",
+    "verify": "storage",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

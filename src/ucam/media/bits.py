@@ -20,6 +20,11 @@ class BitReader:
         self._value = int.from_bytes(payload)
         self._left = len(payload) * 8
 
+    @property
+    def left(self) -> int:
+        """How many bits are left."""
+        return self._left
+
     def u(self, bits: int) -> int:
         """So many bits as an unsigned number."""
         if bits > self._left:

@@ -2,7 +2,9 @@
 
 A chunk file: `init_segment` + `free_for_sidx` + (`fragment` + samples' data)…; when it is closed,
 `sidx` is written over the free box. Times are UTC × 90000: give `DecodeTimes` the pts
-`clock.ticks(utc_us)`.
+`clock.ticks(utc_us)`. A file has one track, of video or of audio; a second one, of audio, may
+stand beside video: then each fragment is one `moof` with a `traf` for each, and one `mdat` with
+all video before all audio.
 """
 
 import struct
@@ -10,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ucam.media.avcc import build_avcc
 from ucam.media.boxes import box, full_box
 from ucam.media.clock import TICKS_PER_SECOND, to_ntp64
 from ucam.media.errors import ContainerError
-from ucam.media.track import Track
+from ucam.media.sample_entries import sample_entry
+from ucam.media.track import AudioTrack, Track, VideoTrack
 
-TRACK_ID = 1
+TRACK_ID, AUDIO_ID = 1, 2
 # The run mark's box: a name of our own (§11.1 wants a UUID), never given to anything else.
 RUN_MARK_UUID = bytes.fromhex("b30235a15d8642bab548973cb67c117a")
 MAX_RUN_ID = 64
@@ -30,9 +32,10 @@ _DEFAULT_BASE_IS_MOOF = 0x020000
 # data offset; each sample's duration, size, flags, composition offset
 _TRUN_FLAGS = 0x000001 | 0x000100 | 0x000200 | 0x000400 | 0x000800
 _TRUN_SAMPLE = struct.Struct(">IIIi")
-# Everything of a fragment before its samples' rows: 32 of prft, then moof to trun's data offset.
+# A fragment's head: 32 bytes of prft, 24 of moof and mfhd, then per track traf to data offset.
 _PRFT = struct.Struct(">I4sIIQQ")
-_MOOF = struct.Struct(">I4s I4sII I4s I4sII I4sIQ I4sIIi")
+_MOOF = struct.Struct(">I4s I4sII")
+_TRAF = struct.Struct(">I4s I4sII I4sIQ I4sIIi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,19 @@ class IndexEntry(NamedTuple):
     keyframe: bool
 
 
-def init_segment(track: Track, run: RunMark | None = None) -> bytes:
-    """`ftyp` and `moov`; the run mark in a `uuid` box at the moov's end. Raises `MediaError`."""
+class Beside(NamedTuple):
+    """A fragment's audio beside its video: `base_dts_90k` is the dts of its first sample."""
+
+    samples: Sequence[Sample]
+    base_dts_90k: int
+
+
+def init_segment(
+    track: Track, run: RunMark | None = None, *, audio: AudioTrack | None = None
+) -> bytes:
+    """`ftyp` and `moov`; the run mark in a `uuid` box at the moov's end. `audio`: beside video.
+    Raises `MediaError`.
+    """
     ftyp = box(b"ftyp", b"iso6", bytes(4), b"iso6cmfcmp41dash")
     mvhd = full_box(
         b"mvhd",
@@ -76,11 +90,15 @@ def init_segment(track: Track, run: RunMark | None = None) -> bytes:
         struct.pack(">IH10x", 0x10000, 0x100),
         _MATRIX,
         bytes(24),
-        (TRACK_ID + 1).to_bytes(4),
+        (AUDIO_ID + 1).to_bytes(4),
     )
-    trex = full_box(b"trex", 0, 0, struct.pack(">5I", TRACK_ID, 1, 0, 0, 0))
+    tracks = [(TRACK_ID, track)] + ([] if audio is None else [(AUDIO_ID, audio)])
+    traks = [_trak(number, each) for number, each in tracks]
+    extends = [
+        full_box(b"trex", 0, 0, struct.pack(">5I", number, 1, 0, 0, 0)) for number, _ in tracks
+    ]
     mark = b"" if run is None else _run_mark(run)
-    return ftyp + box(b"moov", mvhd, _trak(track), box(b"mvex", trex), mark)
+    return ftyp + box(b"moov", mvhd, *traks, box(b"mvex", *extends), mark)
 
 
 def free_for_sidx(fragments: int) -> bytes:
@@ -116,48 +134,64 @@ def sidx(entries: Sequence[IndexEntry], earliest_pts_90k: int, size: int) -> byt
 
 
 def fragment(
-    sequence: int, samples: Sequence[Sample], base_dts_90k: int, capture_utc_us: int
+    sequence: int,
+    samples: Sequence[Sample],
+    base_dts_90k: int,
+    capture_utc_us: int,
+    audio: Beside | None = None,
 ) -> bytes:
     """`prft`, `moof` and the `mdat` header: everything of a fragment but its samples' data.
 
     `sequence`: 1, 2, … within the file. `base_dts_90k`: dts of the first sample, UTC × 90000
-    (tfdt version 1). `capture_utc_us`: capture time of the first sample, for prft.
+    (tfdt version 1). `capture_utc_us`: capture time of the first sample, for prft. `audio`: its
+    data comes behind all of the video's.
     Write it and the samples' data with one `writev`. Raises `ContainerError`.
     """
-    count = len(samples)
-    data_size = sum(sample.size for sample in samples)
-    if not samples or data_size + 8 > 0x7FFFFFFF:
-        raise ContainerError(f"a fragment of {count} samples and {data_size} bytes")
-    trun_size = 20 + _TRUN_SAMPLE.size * count
-    traf_size = 8 + 16 + 20 + trun_size
-    moof_size = 8 + 16 + traf_size
+    tracks = [(TRACK_ID, samples, base_dts_90k)]
+    if audio is not None:
+        tracks.append((AUDIO_ID, audio.samples, audio.base_dts_90k))
+    data_size = sum(sample.size for _, each, _ in tracks for sample in each)
+    if not all(each for _, each, _ in tracks) or data_size + 8 > 0x7FFFFFFF:
+        raise ContainerError(f"a fragment of {len(samples)} samples and {data_size} bytes")
+    moof_size = _MOOF.size + sum(
+        _TRAF.size + _TRUN_SAMPLE.size * len(each) for _, each, _ in tracks
+    )
     try:
-        rows = [
-            _TRUN_SAMPLE.pack(
-                sample.duration_90k,
-                sample.size,
-                _SYNC if sample.keyframe else _NOT_SYNC,
-                sample.composition_90k,
-            )
-            for sample in samples
-        ]
-        # fmt: off
         prft = _PRFT.pack(
             32, b"prft", 0x01000000, TRACK_ID, to_ntp64(capture_utc_us),
             base_dts_90k + samples[0].composition_90k,
-        )
-        head = _MOOF.pack(
-            moof_size, b"moof",
-            16, b"mfhd", 0, sequence,
-            traf_size, b"traf",
-            16, b"tfhd", _DEFAULT_BASE_IS_MOOF, TRACK_ID,
-            20, b"tfdt", 0x01000000, base_dts_90k,
-            trun_size, b"trun", 0x01000000 | _TRUN_FLAGS, count, moof_size + 8,
-        )
-        # fmt: on
+        )  # fmt: skip
+        parts = [prft, _MOOF.pack(moof_size, b"moof", 16, b"mfhd", 0, sequence)]
+        offset = moof_size + 8
+        for number, each, dts_90k in tracks:
+            parts += _traf(number, each, dts_90k, offset)
+            offset += sum(sample.size for sample in each)
     except struct.error as error:
         raise ContainerError(f"a number that no fragment can hold: {error}") from error
-    return b"".join((prft, head, *rows, (data_size + 8).to_bytes(4), b"mdat"))
+    return b"".join((*parts, (data_size + 8).to_bytes(4), b"mdat"))
+
+
+def _traf(number: int, samples: Sequence[Sample], dts_90k: int, offset: int) -> list[bytes]:
+    """`offset`: from the moof's start to the first sample's data."""
+    trun_size = 20 + _TRUN_SAMPLE.size * len(samples)
+    # fmt: off
+    head = _TRAF.pack(
+        8 + 16 + 20 + trun_size, b"traf",
+        16, b"tfhd", _DEFAULT_BASE_IS_MOOF, number,
+        20, b"tfdt", 0x01000000, dts_90k,
+        trun_size, b"trun", 0x01000000 | _TRUN_FLAGS, len(samples), offset,
+    )
+    # fmt: on
+    rows = [
+        _TRUN_SAMPLE.pack(
+            sample.duration_90k,
+            sample.size,
+            _SYNC if sample.keyframe else _NOT_SYNC,
+            sample.composition_90k,
+        )
+        for sample in samples
+    ]
+    return [head, *rows]
 
 
 def _joined(entries: Sequence[IndexEntry]) -> IndexEntry:
@@ -175,12 +209,14 @@ def _run_mark(mark: RunMark) -> bytes:
     return box(b"uuid", RUN_MARK_UUID, mark.first_number.to_bytes(8), run)
 
 
-def _trak(track: Track) -> bytes:
+def _trak(number: int, track: Track) -> bytes:
+    """One track, its times in 1/90000 s whatever its codec: every tfdt is UTC × 90000."""
+    picture = isinstance(track, VideoTrack)
     tkhd = full_box(
         b"tkhd",
         0,
         3,
-        struct.pack(">IIIII8xHHHH", 0, 0, TRACK_ID, 0, 0, 0, 0, 0, 0),
+        struct.pack(">IIIII8xHHHH", 0, 0, number, 0, 0, 0, 0, 0 if picture else 0x100, 0),
         _MATRIX,
         struct.pack(">II", track.width << 16, track.height << 16),
     )
@@ -188,33 +224,17 @@ def _trak(track: Track) -> bytes:
     mdhd = full_box(
         b"mdhd", 0, 0, struct.pack(">IIIIHH", 0, 0, TICKS_PER_SECOND, 0, undetermined, 0)
     )
-    hdlr = full_box(b"hdlr", 0, 0, struct.pack(">I4s12x", 0, b"vide"), b"ucam\0")
+    handler = b"vide" if picture else b"soun"
+    hdlr = full_box(b"hdlr", 0, 0, struct.pack(">I4s12x", 0, handler), b"ucam\0")
+    head = full_box(b"vmhd", 0, 1, bytes(8)) if picture else full_box(b"smhd", 0, 0, bytes(4))
     dref = full_box(b"dref", 0, 0, (1).to_bytes(4), full_box(b"url ", 0, 1))
     stbl = box(
         b"stbl",
-        full_box(b"stsd", 0, 0, (1).to_bytes(4), _avc1(track)),
+        full_box(b"stsd", 0, 0, (1).to_bytes(4), sample_entry(track)),
         full_box(b"stts", 0, 0, bytes(4)),
         full_box(b"stsc", 0, 0, bytes(4)),
         full_box(b"stsz", 0, 0, bytes(8)),
         full_box(b"stco", 0, 0, bytes(4)),
     )
-    minf = box(b"minf", full_box(b"vmhd", 0, 1, bytes(8)), box(b"dinf", dref), stbl)
+    minf = box(b"minf", head, box(b"dinf", dref), stbl)
     return box(b"trak", tkhd, box(b"mdia", mdhd, hdlr, minf))
-
-
-def _avc1(track: Track) -> bytes:
-    """The sample entry (§12.1.3; 14496-15 §5.4.2)."""
-    seventy_two_dpi = 0x480000
-    entry = struct.pack(
-        ">6xH16xHHIIIH32xHh",
-        1,
-        track.width,
-        track.height,
-        seventy_two_dpi,
-        seventy_two_dpi,
-        0,
-        1,
-        24,
-        -1,
-    )
-    return box(b"avc1", entry, box(b"avcC", build_avcc(track.parameter_sets)))

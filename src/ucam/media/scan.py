@@ -4,14 +4,13 @@ import struct
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ucam.media.avcc import parse_avcc
 from ucam.media.boxes import Box, boxes, children, descend
 from ucam.media.errors import ContainerError
-from ucam.media.fmp4 import RUN_MARK_UUID, RunMark
-from ucam.media.track import Track, VideoTrack
+from ucam.media.fmp4 import AUDIO_ID, RUN_MARK_UUID, TRACK_ID, RunMark
+from ucam.media.sample_entries import read_sample_entry
+from ucam.media.track import AudioTrack, Track, codec_strings
 
 _TRUN_FLAGS = 0x01000F01
-_SAMPLE_ENTRY = 78  # bytes of a visual sample entry before its boxes
 _NOT_SYNC = 0x00010000
 _ROW = struct.Struct(">IIIi")
 
@@ -20,7 +19,7 @@ class Fragment(NamedTuple):
     """One whole fragment of a file. `offset`, `size`: bytes, from its prft to its mdat's end.
 
     `pts_90k`: its smallest presentation time. `keyframe`: its first sample is one.
-    `samples`: how many access units.
+    `samples`: how many access units. `audio`: how many more of the audio beside its video.
     """
 
     offset: int
@@ -30,10 +29,13 @@ class Fragment(NamedTuple):
     pts_90k: int
     keyframe: bool
     samples: int
+    audio: int = 0
 
 
 class StoredSample(NamedTuple):
-    """One access unit of a file: where its NAL units (length-prefixed) lie, and its times."""
+    """One access unit of a file: where its data (of video: NAL units, length-prefixed) lie, and
+    its times.
+    """
 
     offset: int
     size: int
@@ -49,7 +51,7 @@ class ChunkScan:
     `valid_length`: where to cut it: the end of the last whole fragment (of the init segment and
     the index box behind it, when there is no fragment). `index`: offset and size of the place
     reserved for the sidx (free, or sidx and free), None if there is none.
-    `indexed`: a sidx stands there.
+    `indexed`: a sidx stands there. `audio`: the track beside the video.
     """
 
     track: Track
@@ -59,6 +61,12 @@ class ChunkScan:
     indexed: bool
     fragments: tuple[Fragment, ...]
     valid_length: int
+    audio: AudioTrack | None = None
+
+    @property
+    def codec_strings(self) -> str:
+        """As in RFC 6381, of all tracks, with commas."""
+        return codec_strings(self.track, self.audio)
 
 
 def scan(
@@ -74,7 +82,7 @@ def scan(
     init segment, or it is none of ours.
     """
     with memoryview(data) as view:
-        track, run, init_length = _read_init(view, max_moov)
+        track, audio, run, init_length = _read_init(view, max_moov)
         index, indexed, fragments = None, False, list[Fragment]()
         reserved_end = begin = init_length
         moof: Box | None = None
@@ -93,7 +101,7 @@ def scan(
                     raise ContainerError(f"more than {max_fragments} fragments")
                 fragments.append(found)
                 begin, moof = here.end, None
-        while fragments and not _intact(view, fragments[-1]):
+        while fragments and not _intact(view, fragments[-1], track):
             fragments.pop()
         last = fragments[-1] if fragments else None
         return ChunkScan(
@@ -104,37 +112,58 @@ def scan(
             indexed=indexed,
             fragments=tuple(fragments),
             valid_length=last.offset + last.size if last else reserved_end,
+            audio=audio,
         )
 
 
 def samples(data: bytes | bytearray | memoryview, fragment: Fragment) -> list[StoredSample]:
     """The access units of a fragment that `scan` found, in decode order."""
+    return _stored(data, fragment, TRACK_ID)
+
+
+def audio_samples(data: bytes | bytearray | memoryview, fragment: Fragment) -> list[StoredSample]:
+    """The audio beside the video of a fragment that `scan` found."""
+    return _stored(data, fragment, AUDIO_ID)
+
+
+def _stored(
+    data: bytes | bytearray | memoryview, fragment: Fragment, track: int
+) -> list[StoredSample]:
     with memoryview(data) as view:
         end = fragment.offset + fragment.size
         inside = {found.kind: found for found in boxes(view, fragment.offset, end)}
-        offset, dts_90k = inside[b"mdat"].body, fragment.dts_90k
+        moof = inside[b"moof"]
+        run = next((run for run in _runs(view, moof) if run.track == track), None)
+        if run is None:
+            return []
+        offset, dts_90k = moof.start + run.offset, run.dts_90k
         found = []
-        for duration, size, flags, composition in _rows(view, inside[b"moof"]):
+        for duration, size, flags, composition in run.rows:
             keyframe = not flags & _NOT_SYNC
             found.append(StoredSample(offset, size, dts_90k, dts_90k + composition, keyframe))
             offset, dts_90k = offset + size, dts_90k + duration
         return found
 
 
-def _read_init(view: memoryview, max_moov: int) -> tuple[Track, RunMark | None, int]:
+def _read_init(
+    view: memoryview, max_moov: int
+) -> tuple[Track, AudioTrack | None, RunMark | None, int]:
     start = boxes(view, 0, min(len(view), max_moov))
     ftyp, moov = next(start, None), next(start, None)
     if ftyp is None or ftyp.kind != b"ftyp" or moov is None or moov.kind != b"moov":
         raise ContainerError("the file does not start with a whole ftyp and moov")
-    stsd = descend(view, moov, b"trak", b"mdia", b"minf", b"stbl", b"stsd")
-    entry = children(view, stsd, skip=8).get(b"avc1")
-    if entry is None:
-        raise ContainerError("no H.264 track in the moov")
-    avcc = children(view, entry, skip=_SAMPLE_ENTRY).get(b"avcC")
-    if avcc is None:
-        raise ContainerError("an avc1 without avcC")
-    track = VideoTrack.h264(parse_avcc(bytes(view[avcc.body : avcc.end])))
-    return track, _read_run(view, children(view, moov).get(b"uuid")), moov.end
+    tracks = [
+        read_sample_entry(view, descend(view, trak, b"mdia", b"minf", b"stbl", b"stsd"))
+        for trak in boxes(view, moov.body, moov.end)
+        if trak.kind == b"trak"
+    ]
+    run = _read_run(view, children(view, moov).get(b"uuid"))
+    match tracks:
+        case [track]:
+            return track, None, run, moov.end
+        case [track, AudioTrack() as audio]:
+            return track, audio, run, moov.end
+    raise ContainerError(f"{len(tracks)} tracks: not one of video, one of audio, or both")
 
 
 def _read_run(view: memoryview, uuid: Box | None) -> RunMark | None:
@@ -146,6 +175,45 @@ def _read_run(view: memoryview, uuid: Box | None) -> RunMark | None:
     return RunMark(content[8:].decode("ascii"), int.from_bytes(content[:8]))
 
 
+class _Run(NamedTuple):
+    """One traf. `offset`: of its data from the moof's start. `rows`: duration, size, flags and
+    composition of each sample.
+    """
+
+    track: int
+    dts_90k: int
+    offset: int
+    rows: list[tuple[int, int, int, int]]
+
+    @property
+    def size(self) -> int:
+        """Bytes of its samples."""
+        return sum(row[1] for row in self.rows)
+
+
+def _runs(view: memoryview, moof: Box) -> list[_Run]:
+    """What a moof of `fmp4.fragment` holds; raises `ContainerError` when it is another's."""
+    found = []
+    for traf in boxes(view, moof.body, moof.end):
+        if traf.kind != b"traf":
+            continue
+        inside = children(view, traf)
+        tfhd, tfdt, trun = (inside.get(kind) for kind in (b"tfhd", b"tfdt", b"trun"))
+        if tfhd is None or tfdt is None or trun is None:
+            raise ContainerError(f"a traf at byte {traf.start} without tfhd, tfdt or trun")
+        sizes = tfhd.end - tfhd.body, tfdt.end - tfdt.body
+        if sizes != (8, 12) or trun.end - trun.body < 12 + _ROW.size:
+            raise ContainerError(f"a traf at byte {traf.start} of another kind")
+        flags, count, offset = struct.unpack_from(">IIi", view, trun.body)
+        if flags != _TRUN_FLAGS or trun.end - trun.body != 12 + count * _ROW.size:
+            raise ContainerError(f"a trun at byte {trun.start} of another kind")
+        (track,) = struct.unpack_from(">I", view, tfhd.body + 4)
+        (dts_90k,) = struct.unpack_from(">Q", view, tfdt.body + 4)
+        rows = list(_ROW.iter_unpack(view[trun.body + 12 : trun.end]))
+        found.append(_Run(track, dts_90k, offset, rows))
+    return found
+
+
 def _fragment(
     view: memoryview, begin: int, moof: Box | None, mdat: Box, max_samples: int
 ) -> Fragment | None:
@@ -153,43 +221,52 @@ def _fragment(
     if moof is None or moof.end != mdat.start:
         return None
     try:
-        traf = children(view, descend(view, moof, b"traf"))
-        tfdt, trun = traf.get(b"tfdt"), traf.get(b"trun")
+        runs = _runs(view, moof)
     except ContainerError:
         return None
-    if tfdt is None or trun is None or tfdt.end - tfdt.body != 12 or trun.end - trun.body < 28:
+    if [run.track for run in runs] not in ([TRACK_ID], [TRACK_ID, AUDIO_ID]):
         return None
-    flags, count, offset = struct.unpack_from(">IIi", view, trun.body)
-    if flags != _TRUN_FLAGS or not 1 <= count <= max_samples or offset != mdat.body - moof.start:
+    offset = mdat.body - moof.start
+    for run in runs:
+        if run.offset != offset or len(run.rows) > max_samples:
+            return None
+        offset += run.size
+    if offset != mdat.end - moof.start:
         return None
-    if trun.end - trun.body != 12 + count * _ROW.size:
-        return None
-    (dts_90k,) = struct.unpack_from(">Q", view, tfdt.body + 4)
-    rows = list(_ROW.iter_unpack(view[trun.body + 12 : trun.end]))
-    if sum(row[1] for row in rows) != mdat.end - mdat.body:
-        return None
-    elapsed, pts_90k = 0, dts_90k + rows[0][3]
-    for duration, _, _, composition in rows:
-        pts_90k = min(pts_90k, dts_90k + elapsed + composition)
+    main = runs[0]
+    elapsed, pts_90k = 0, main.dts_90k + main.rows[0][3]
+    for duration, _, _, composition in main.rows:
+        pts_90k = min(pts_90k, main.dts_90k + elapsed + composition)
         elapsed += duration
-    keyframe = not rows[0][2] & _NOT_SYNC
-    return Fragment(begin, mdat.end - begin, dts_90k, elapsed, pts_90k, keyframe, count)
+    return Fragment(
+        offset=begin,
+        size=mdat.end - begin,
+        dts_90k=main.dts_90k,
+        duration_90k=elapsed,
+        pts_90k=pts_90k,
+        keyframe=not main.rows[0][2] & _NOT_SYNC,
+        samples=len(main.rows),
+        audio=len(runs[1].rows) if len(runs) > 1 else 0,
+    )
 
 
-def _rows(view: memoryview, moof: Box) -> list[tuple[int, int, int, int]]:
-    trun = descend(view, moof, b"traf", b"trun")
-    return list(_ROW.iter_unpack(view[trun.body + 12 : trun.end]))
+def _intact(view: memoryview, fragment: Fragment, track: Track) -> bool:
+    """Whether nothing of it is the zeros that a power cut leaves behind."""
+    sound = audio_samples(view, fragment)
+    pictures = samples(view, fragment)
+    if isinstance(track, AudioTrack):
+        sound, pictures = pictures, []
+    return all(_is_nal_units(view, each) for each in pictures) and all(
+        each.size == 1 or any(view[each.offset : each.offset + each.size]) for each in sound
+    )
 
 
-def _intact(view: memoryview, fragment: Fragment) -> bool:
-    """Whether each sample is whole NAL units, end to end; zeros are not."""
-    for sample in samples(view, fragment):
-        position, end = sample.offset, sample.offset + sample.size
-        while position + 4 < end:
-            (length,) = struct.unpack_from(">I", view, position)
-            if not length:
-                return False
-            position += 4 + length
-        if position != end or not sample.size:
+def _is_nal_units(view: memoryview, sample: StoredSample) -> bool:
+    """Whether a sample is whole NAL units, end to end; zeros are not."""
+    position, end = sample.offset, sample.offset + sample.size
+    while position + 4 < end:
+        (length,) = struct.unpack_from(">I", view, position)
+        if not length:
             return False
-    return True
+        position += 4 + length
+    return position == end and sample.size > 0

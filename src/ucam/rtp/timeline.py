@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from ucam.media.clock import microseconds
+from ucam.media.clock import TICKS_PER_SECOND
 
 
 class Moment(NamedTuple):
@@ -30,6 +30,7 @@ class Timeline:
     arrival. Small corrections are spread (`slew` of the media time), larger ones than `step_us`
     are taken at once and told.
 
+    `clock_rate`: of the time stamps.
     Capture times are believed whatever they say: a camera may deliver days later. A report that
     is further than `trust_us` from the arrival is not: such a publisher has no set clock.
     The arrival counts as its earliest, relative to the time stamps, of the last one or two
@@ -39,16 +40,18 @@ class Timeline:
     def __init__(
         self,
         *,
+        clock_rate: int = 90_000,
         step_us: int = 2_000_000,
         slew: float = 0.05,
         trust_us: int = 3_600_000_000,
         window_us: int = 10_000_000,
     ) -> None:
+        self._clock_rate = clock_rate
         self._step_us = step_us
         self._slew = slew
         self._trust_us = trust_us
         self._window_us = window_us
-        self._last_90k: int | None = None
+        self._last: int | None = None
         # The picture presented last so far, and the one that was it before.
         self._newest: _Anchor | None = None
         self._before = _Anchor(0, 0)
@@ -60,14 +63,15 @@ class Timeline:
 
     def report(self, rtp_timestamp: int, utc_us: int) -> None:
         """A sender report: this RTP time stamp belongs to this UTC."""
-        self._reported_us = utc_us - microseconds(self._extend(rtp_timestamp))
+        self._reported_us = utc_us - self._microseconds(self._extend(rtp_timestamp))
 
     def place(self, rtp_timestamp: int, capture_utc_us: int | None, arrival_utc_us: int) -> Moment:
         """The next access unit in decode order. `capture_utc_us`: from its ntp-64 extension.
         `arrival_utc_us`: now, by the receiver's clock.
         """
-        pts_90k = self._extend(rtp_timestamp)
-        pts_us = microseconds(pts_90k)
+        pts = self._extend(rtp_timestamp)
+        pts_us = self._microseconds(pts)
+        pts_90k = pts * TICKS_PER_SECOND // self._clock_rate
         restarted = self._newest is not None and pts_us < self._newest.pts_us - self._step_us
         if restarted:
             # The publisher's time stamps have begun anew: what was known of them is void.
@@ -112,10 +116,13 @@ class Timeline:
             return self._reported_us
         return min(self._windows)
 
+    def _microseconds(self, pts: int) -> int:
+        return -(-pts * 1_000_000 // self._clock_rate)
+
     def _extend(self, rtp_timestamp: int) -> int:
         """The time stamp nearest to the last one, of those with these 32 low bits."""
-        if self._last_90k is None:
-            self._last_90k = rtp_timestamp
-        ahead = (rtp_timestamp - self._last_90k + (1 << 31)) % (1 << 32) - (1 << 31)
-        self._last_90k += ahead
-        return self._last_90k
+        if self._last is None:
+            self._last = rtp_timestamp
+        ahead = (rtp_timestamp - self._last + (1 << 31)) % (1 << 32) - (1 << 31)
+        self._last += ahead
+        return self._last

@@ -54,13 +54,44 @@ class Recording:
     user_agent: str
 
 
+@dataclass(frozen=True, slots=True)
+class DescribeRequested:
+    """A player asks what `path` (unchecked) is. Wants a decision."""
+
+    request: Request
+    path: str
+    credentials: Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class PlayRequested:
+    """A player that was described and set up wants media. Wants a decision.
+
+    `channels`: the player's (RTP, RTCP) by the number of the track in the description. `options`:
+    what stood in the query of the URI that was described, the token left out.
+    """
+
+    request: Request
+    path: str
+    channels: dict[int, tuple[int, int]]
+    options: dict[str, str]
+    user_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The player wants no more media until it asks to play again."""
+
+
 class Media(NamedTuple):
     """Packets of supported tracks (RTP and RTCP channels), in order, of one stretch of bytes.
 
-    The packets are views of immutable bytes: they stay valid for as long as they are kept.
+    The packets are views of immutable bytes: they stay valid for as long as they are kept. `raw`:
+    the same with their interleaving heads, as they came; None when others stood between them.
     """
 
     packets: list[tuple[int, memoryview]]
+    raw: memoryview | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +101,5 @@ class Closed:
     reason: str
 
 
-Event = Announced | ParameterQuery | Recording | Media | Closed
+Decision = Announced | ParameterQuery | DescribeRequested | PlayRequested
+Event = Decision | Recording | Paused | Media | Closed

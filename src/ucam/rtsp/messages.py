@@ -45,10 +45,12 @@ class Response:
 class Interleaved(NamedTuple):
     """Interleaved packets that came one right after the other: (channel, packet) each.
 
-    The packets are views of immutable bytes: they stay valid for as long as they are kept.
+    The packets are views of immutable bytes: they stay valid for as long as they are kept. `raw`:
+    the bytes that hold them all, their interleaving heads included.
     """
 
     packets: list[tuple[int, memoryview]]
+    raw: memoryview
 
 
 Message = Request | Response | Interleaved

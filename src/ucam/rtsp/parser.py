@@ -53,31 +53,42 @@ class Parser:
     def _walk(self, data: bytes, found: list[Message | MessageError]) -> int:
         """Appends what is whole, sets what is needed to go on; returns where the rest begins."""
         view, position, end = memoryview(data), 0, len(data)
-        packets: list[tuple[int, memoryview]] = []
         while position < end:
             first = data[position]
             if first == _DOLLAR:
-                start = position + 4
-                if start > end:
-                    self._need = 4
-                    return position
-                stop = start + (data[position + 2] << 8 | data[position + 3])
-                if stop > end:
-                    self._need = stop - position
-                    return position
-                if not packets:
-                    found.append(Interleaved(packets))
-                packets.append((data[position + 1], view[start:stop]))
+                stop = self._packets(data, view, position, found)
+                if position == stop or (stop < end and data[stop] == _DOLLAR):
+                    return stop
                 position = stop
             elif first in b"\r\n":
                 # Empty lines between messages: HTTP's old advice to be patient with them.
                 position += 1
             else:
-                packets = []
                 stop = self._message(data, position, found)
                 if not stop:
                     return position
                 position = stop
+        return position
+
+    def _packets(
+        self, data: bytes, view: memoryview, begin: int, found: list[Message | MessageError]
+    ) -> int:
+        """Appends the packets from `begin` on; returns where the last whole one ends."""
+        packets: list[tuple[int, memoryview]] = []
+        position, end = begin, len(data)
+        while position < end and data[position] == _DOLLAR:
+            start = position + 4
+            if start > end:
+                self._need = 4
+                break
+            stop = start + (data[position + 2] << 8 | data[position + 3])
+            if stop > end:
+                self._need = stop - position
+                break
+            packets.append((data[position + 1], view[start:stop]))
+            position = stop
+        if packets:
+            found.append(Interleaved(packets, view[begin:position]))
         return position
 
     def _message(self, data: bytes, start: int, found: list[Message | MessageError]) -> int:

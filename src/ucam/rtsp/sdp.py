@@ -1,4 +1,4 @@
-"""The part of SDP (RFC 8866) that publishing H.264 and other media needs."""
+"""The part of SDP (RFC 8866) that publishing video and audio needs."""
 
 import base64
 import binascii
@@ -12,7 +12,11 @@ MAX_NUMBER = (1 << 63) - 1
 
 _RUN = re.compile(r"([A-Za-z0-9._-]{1,64}) (\d{1,19})")
 _MEDIA = re.compile(r"([a-z]{1,20}) \d{1,5}(?:/\d+)? (\S+) (\S+)(?: .*)?")
-_RTPMAP = re.compile(r"(\d{1,3}) +([A-Za-z0-9._-]{1,64})/(\d{1,9})(?:/\d+)?")
+_RTPMAP = re.compile(r"(\d{1,3}) +([A-Za-z0-9._-]{1,64})/(\d{1,9})(?:/(\d{1,3}))?")
+# Payload types that need no rtpmap (RFC 3551 §6), of those that can be recorded.
+_STATIC = {0: ("PCMU", 8000), 8: ("PCMA", 8000)}
+# Where H.264 and H.265 have their parameter sets (RFC 6184 §8.1, RFC 7798 §7.1), in this order.
+_SETS = ("sprop-vps", "sprop-sps", "sprop-pps", "sprop-parameter-sets")
 _EXTMAP = re.compile(r"(\d{1,3})(?:/[a-z]+)? (\S+)(?: .*)?")
 
 
@@ -33,7 +37,7 @@ class Media:
 
     `kind`: "video", "audio", … `payload_type`: −1 where the media are not RTP. `encoding`: the
     rtpmap's name in upper case ("H264"); "" when there is none. `parameters`: fmtp, names in lower
-    case. `ntp64_id`: id of the RFC 6051 extension.
+    case. `ntp64_id`: id of the RFC 6051 extension. `channels`: of audio.
     """
 
     kind: str
@@ -43,14 +47,21 @@ class Media:
     control: str = ""
     parameters: dict[str, str] = field(default_factory=dict, repr=False)
     ntp64_id: int | None = None
+    channels: int = 1
 
     def parameter_sets(self) -> tuple[bytes, ...]:
-        """NAL units of H.264's `sprop-parameter-sets`; raises `SDPError` for bad base64."""
-        value = self.parameters.get("sprop-parameter-sets", "")
+        """NAL units of H.264's `sprop-parameter-sets`, or of H.265's `sprop-vps`, `-sps` and
+        `-pps`; raises `SDPError` for bad base64.
+        """
+        values = [self.parameters.get(name, "") for name in _SETS]
         try:
-            sets = [base64.b64decode(each, validate=True) for each in value.split(",")]
+            sets = [
+                base64.b64decode(each, validate=True)
+                for value in values
+                for each in value.split(",")
+            ]
         except (binascii.Error, ValueError) as error:
-            raise SDPError("sprop-parameter-sets is not base64") from error
+            raise SDPError("parameter sets that are not base64") from error
         return tuple(each for each in sets if each)
 
 
@@ -72,7 +83,8 @@ class SessionDescription:
         for media in self.media:
             kind = media.payload_type
             lines.append(f"m={media.kind} 0 RTP/AVP {kind}")
-            lines.append(f"a=rtpmap:{kind} {media.encoding}/{media.clock_rate}")
+            channels = f"/{media.channels}" if media.channels > 1 else ""
+            lines.append(f"a=rtpmap:{kind} {media.encoding}/{media.clock_rate}{channels}")
             if media.parameters:
                 values = ";".join(f"{name}={value}" for name, value in media.parameters.items())
                 lines.append(f"a=fmtp:{kind} {values}")
@@ -140,7 +152,9 @@ def _parse_media(value: str) -> Media:
         return Media(kind=kind, payload_type=-1)
     if not re.fullmatch(r"\d{1,3}", payload_type) or int(payload_type) > 127:
         raise SDPError(f"no RTP payload type: {payload_type[:60]!r}")
-    return Media(kind=kind, payload_type=int(payload_type))
+    number = int(payload_type)
+    encoding, clock_rate = _STATIC.get(number, ("", 0))
+    return Media(kind=kind, payload_type=number, encoding=encoding, clock_rate=clock_rate)
 
 
 def _parse_run(value: str) -> RunLine:
@@ -161,7 +175,12 @@ def _with_attribute(media: Media, attribute: str) -> Media:
                 raise SDPError(f"a broken rtpmap: {value[:60]!r}")
             if int(matched[1]) != media.payload_type:
                 return media
-            return replace(media, encoding=matched[2].upper(), clock_rate=int(matched[3]))
+            return replace(
+                media,
+                encoding=matched[2].upper(),
+                clock_rate=int(matched[3]),
+                channels=int(matched[4] or 1),
+            )
         case "fmtp":
             kind, _, rest = value.strip().partition(" ")
             if kind != str(media.payload_type):

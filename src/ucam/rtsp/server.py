@@ -1,4 +1,4 @@
-"""The server's side of one RTSP connection on which a device publishes.
+"""The server's side of one RTSP connection, on which a device publishes or a player plays.
 
     for event in connection.receive(data):
         match event:
@@ -6,17 +6,21 @@
             case ParameterQuery():  # connection.answer(event, {...}) or .refuse(...)
             case Recording():       # event.tracks: which channel holds what
             case Media():           # event.packets: (channel, packet) in order
+            case DescribeRequested():  # connection.describe(event, sdp, tracks) or .refuse(...)
+            case PlayRequested():   # connection.play(event, [...]) or .refuse(...); then media go
+            case Paused():          # … until this
             case Closed():          # send data_to_send(), then close
     transport.write(connection.data_to_send())
 
 `receive` gives its events one by one; behind an event that wants a decision it goes on when the
 decision has been made (if that takes a while: call `receive(b"")` after it).
-OPTIONS, SETUP, RECORD, TEARDOWN, keep-alives and what is out of order are answered inside, and so
-is an ANNOUNCE without credentials (401), without H.264 (415), or with a broken SDP (400).
+OPTIONS, SETUP, RECORD, PAUSE, TEARDOWN, keep-alives and what is out of order are answered inside,
+and so is an ANNOUNCE or DESCRIBE without credentials (401), an ANNOUNCE without H.264 (415), or
+with a broken SDP (400).
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ucam.rtsp import sdp
@@ -25,23 +29,33 @@ from ucam.rtsp.errors import MessageError, RTSPError, UsageError
 from ucam.rtsp.events import (
     Announced,
     Closed,
+    Decision,
+    DescribeRequested,
     Event,
     Media,
     ParameterQuery,
+    Paused,
+    PlayRequested,
     RecordedTrack,
     Recording,
 )
 from ucam.rtsp.messages import Header, Interleaved, Message, Request, Response
 from ucam.rtsp.parser import Parser
+from ucam.rtsp.presentation import CONTROL, base_of, options_of, track_of
+from ucam.rtsp.recordable import recordable
 from ucam.rtsp.states import METHODS, TABLE, State
-from ucam.rtsp.transport import find_media, interleaved_channels
+from ucam.rtsp.transport import PLAY_MODES, find_media, interleaved_channels
 
 __all__ = [
     "Announced",
     "Closed",
+    "Decision",
+    "DescribeRequested",
     "Event",
     "Media",
     "ParameterQuery",
+    "Paused",
+    "PlayRequested",
     "RecordedTrack",
     "Recording",
     "ServerConnection",
@@ -49,18 +63,6 @@ __all__ = [
 
 SDP_TYPE = "application/sdp"
 MAX_NAMES = 16
-
-# Encodings whose packets go to the owner, with their clock rates.
-_SUPPORTED = {"H264": 90_000}
-
-
-def is_supported(media: sdp.Media) -> bool:
-    """Whether the owner gets this track's packets. H.264's interleaved mode (RFC 6184 §6.4), which
-    no known publisher uses, is not.
-    """
-    wanted = _SUPPORTED.get(media.encoding)
-    mode = media.parameters.get("packetization-mode", "0")
-    return wanted is not None and media.clock_rate == wanted and mode in ("0", "1")
 
 
 class ServerConnection:
@@ -95,17 +97,27 @@ class ServerConnection:
         self._parser = Parser(max_head=max_head, max_body=max_body)
         self._inbox: deque[Message | MessageError] = deque()
         self._out = bytearray()
-        self._pending: Announced | ParameterQuery | None = None
+        self._pending: Decision | None = None
         self._announced: Announced | None = None
         self._tracks: dict[int, RecordedTrack] = {}
         self._channels: frozenset[int] = frozenset()
+        self._described: DescribeRequested | None = None
+        self._described_tracks = 0
+        self._played: dict[int, tuple[int, int]] = {}  # channels by track
         self._closing: str | None = None
         self._closed_told = False
 
-    def receive(self, data: bytes | bytearray | memoryview) -> Iterator[Event]:
+    def receive(self, data: bytes | bytearray | memoryview) -> Iterable[Event]:
         """What these bytes bring. Never raises for what a peer sends."""
         if self._closing is None:
-            self._inbox.extend(self._parser.feed(data))
+            found = self._parser.feed(data)
+            if self.state is State.RECORDING and self._pending is None and not self._inbox:
+                # Nearly all that ever comes: hundreds of times a second, so by the shortest way.
+                if not found:
+                    return ()
+                if len(found) == 1 and isinstance(found[0], Interleaved):
+                    return self._media(*found[0])
+            self._inbox.extend(found)
             if self._pending is not None and len(self._inbox) > self._max_waiting:
                 self._closing = "too many requests while one waits for its answer"
         return self._events()
@@ -122,7 +134,31 @@ class ServerConnection:
         body = "".join(f"{name}: {value}\r\n" for name, value in parameters.items()).encode()
         self._succeed(event.request, (("Content-Type", "text/parameters"),), body)
 
-    def refuse(self, event: Announced | ParameterQuery, status: int, reason: str) -> None:
+    def describe(self, event: DescribeRequested, description: bytes, tracks: int) -> None:
+        """Yes to a DESCRIBE: an SDP of so many tracks, made by `presentation`."""
+        self._decide(event)
+        if tracks != self._described_tracks:
+            self._played.clear()
+        self._described, self._described_tracks = event, tracks
+        base = base_of(event.request.uri)
+        headers = (("Content-Base", base), ("Content-Type", SDP_TYPE))
+        self._succeed(event.request, headers, description)
+
+    def play(self, event: PlayRequested, starts: Sequence[tuple[int, int, int]]) -> None:
+        """Yes to a PLAY; what the owner sends from now on are interleaved packets. `starts`: track,
+        sequence number and time stamp of the first packet, as far as they are known.
+        """
+        self._decide(event)
+        assert self._described is not None
+        base = base_of(self._described.request.uri)
+        lines = [
+            f"url={base}{CONTROL}{track};seq={sequence};rtptime={timestamp}"
+            for track, sequence, timestamp in starts
+        ]
+        information = (("RTP-Info", ",".join(lines)),) if lines else ()
+        self._succeed(event.request, (("Range", "npt=now-"), *information))
+
+    def refuse(self, event: Decision, status: int, reason: str) -> None:
         """No, with a status (401 brings the challenges along) and a reason in plain words."""
         self._decide(event)
         self._fail(event.request, status, reason)
@@ -133,11 +169,13 @@ class ServerConnection:
 
     def data_to_send(self) -> bytes:
         """The bytes to write now; empty when there are none."""
+        if not self._out:
+            return b""
         data = bytes(self._out)
         self._out.clear()
         return data
 
-    def _decide(self, event: Announced | ParameterQuery) -> None:
+    def _decide(self, event: Decision) -> None:
         if self._pending is not event:
             raise UsageError(f"this {type(event).__name__} waits for no decision")
         self._pending = None
@@ -145,12 +183,11 @@ class ServerConnection:
     def _events(self) -> Iterator[Event]:
         while self._closing is None and self._pending is None and self._inbox:
             match self._inbox.popleft():
-                case Interleaved(packets):
-                    # Before RECORD is accepted there is nobody who would take them.
+                case Interleaved(packets, raw):
+                    # Before RECORD is accepted there is nobody who would take them; what a player
+                    # sends are reports of how well it hears us.
                     if self.state is State.RECORDING:
-                        wanted = self._channels
-                        if kept := [each for each in packets if each[0] in wanted]:
-                            yield Media(kept)
+                        yield from self._media(packets, raw)
                 case Request() as request:
                     yield from self._request(request)
                 case MessageError() as error:
@@ -163,6 +200,13 @@ class ServerConnection:
             self.state = State.CLOSED
             self._inbox.clear()
             yield Closed(self._closing)
+
+    def _media(
+        self, packets: list[tuple[int, memoryview]], raw: memoryview
+    ) -> tuple[()] | tuple[Media]:
+        wanted = self._channels
+        kept = [each for each in packets if each[0] in wanted]
+        return (Media(kept, raw if len(kept) == len(packets) else None),) if kept else ()
 
     def _request(self, request: Request) -> Iterator[Event]:
         if request.header("CSeq") is None:
@@ -182,7 +226,7 @@ class ServerConnection:
             except RTSPError as error:
                 self._fail(request, error.status, str(error))
             else:
-                if isinstance(event, Announced | ParameterQuery):
+                if isinstance(event, Decision):
                     self._pending = event
                 if event is not None:
                     yield event
@@ -192,6 +236,15 @@ class ServerConnection:
         match request.method:
             case "ANNOUNCE":
                 return self._announce(request)
+            case "DESCRIBE":
+                return self._describe(request)
+            case "SETUP" if self._described is not None:
+                self._set_up_to_play(request, self._described_tracks)
+            case "PLAY":
+                return self._play(request)
+            case "PAUSE":
+                self._succeed(request)
+                return Paused() if self.state is not State.RECORDING else None
             case "SETUP":
                 self._set_up(request)
             case "RECORD":
@@ -216,9 +269,11 @@ class ServerConnection:
         if (request.header("Content-Type") or SDP_TYPE).partition(";")[0].strip() != SDP_TYPE:
             raise RTSPError("ANNOUNCE wants application/sdp", 415)
         session = sdp.parse(request.body, max_media=self._max_tracks)
-        if not any(map(is_supported, session.media)):
+        if not recordable(session):
             kinds = ", ".join(f"{m.kind} {m.encoding or m.payload_type}" for m in session.media)
-            raise RTSPError(f"No H.264 video is announced, only: {kinds or 'nothing'}", 415)
+            raise RTSPError(
+                f"Nothing that can be recorded is announced, only: {kinds or 'nothing'}", 415
+            )
         return Announced(request, path(request.uri), found, session)
 
     def _set_up(self, request: Request) -> None:
@@ -237,7 +292,7 @@ class ServerConnection:
         if taken & set(channels):
             raise RTSPError("An interleaved channel is taken already", 400)
         media = session.media[index]
-        self._tracks[index] = RecordedTrack(media, *channels, is_supported(media))
+        self._tracks[index] = RecordedTrack(media, *channels, index in recordable(session))
         transport = f"RTP/AVP/TCP;unicast;interleaved={channels[0]}-{channels[1]};mode=record"
         self._succeed(request, (("Transport", transport),))
 
@@ -246,14 +301,52 @@ class ServerConnection:
         tracks = tuple(self._tracks[index] for index in sorted(self._tracks))
         wanted = [track for track in tracks if track.supported]
         if not wanted:
-            raise RTSPError("No H.264 video was set up", 455)
+            raise RTSPError("Nothing that can be recorded was set up", 455)
         self._channels = frozenset(c for t in wanted for c in (t.rtp_channel, t.rtcp_channel))
         self._succeed(request)
         return Recording(self._announced.path, tracks, request.header("User-Agent") or "")
 
+    def _describe(self, request: Request) -> DescribeRequested:
+        found = credentials(request)
+        if found is None:
+            raise RTSPError("Unauthorized", 401)
+        return DescribeRequested(request, path(request.uri), found)
+
+    def _set_up_to_play(self, request: Request, tracks: int) -> None:
+        index = track_of(request.uri, tracks)
+        if index is None:
+            raise RTSPError("No such track", 404)
+        taken = {c for place, pair in self._played.items() if place != index for c in pair}
+        free = next(n for n in range(0, 255, 2) if not {n, n + 1} & taken)
+        header = request.header("Transport") or ""
+        channels = interleaved_channels(header, (free, free + 1), PLAY_MODES)
+        if channels is None:
+            raise RTSPError("Only RTP/AVP/TCP, interleaved, is supported", 461)
+        if taken & set(channels):
+            raise RTSPError("An interleaved channel is taken already", 400)
+        self._played[index] = channels
+        transport = f"RTP/AVP/TCP;unicast;interleaved={channels[0]}-{channels[1]};mode=play"
+        self._succeed(request, (("Transport", transport),))
+
+    def _play(self, request: Request) -> PlayRequested | None:
+        assert self._described is not None
+        if self.state is State.PLAYING:
+            self._succeed(request)  # some players' keep-alive
+            return None
+        asked = self._described
+        return PlayRequested(
+            request,
+            asked.path,
+            dict(self._played),
+            options_of(asked.request.uri),
+            request.header("User-Agent") or "",
+        )
+
     def _query(self, request: Request, names: tuple[str, ...]) -> ParameterQuery:
         where, found = path(request.uri), credentials(request)
         authorized = self._announced is not None and self._announced.path == where
+        if self._described is not None:
+            raise RTSPError("Parameter not understood", 451)  # players have nothing to ask for
         if found is None and not authorized:
             raise RTSPError("Unauthorized", 401)
         return ParameterQuery(request, where, found, names, authorized)
@@ -267,7 +360,7 @@ class ServerConnection:
         self, request: Request, headers: tuple[Header, ...] = (), body: bytes = b""
     ) -> None:
         self.state = TABLE[self.state, request.method]
-        if self._tracks:
+        if self._tracks or self._played:
             session = f"{self._session_id};timeout={self.session_timeout_s}"
             headers = (("Session", session), *headers)
         self._respond(Response(200, "OK", headers, body), request)

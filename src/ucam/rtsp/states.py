@@ -4,12 +4,17 @@ from enum import Enum
 
 
 class State(Enum):
-    """Where a server session is (RFC 2326 appendix A.2, with ANNOUNCE)."""
+    """Where a server session is (RFC 2326 appendix A.2, with ANNOUNCE and DESCRIBE). A publisher's
+    way is ANNOUNCED, READY, RECORDING, a player's DESCRIBED, PREPARED, PLAYING.
+    """
 
     INIT = "init"
     ANNOUNCED = "announced"
     READY = "ready"
     RECORDING = "recording"
+    DESCRIBED = "described"
+    PREPARED = "prepared"
+    PLAYING = "playing"
     CLOSED = "closed"
 
 
@@ -34,7 +39,29 @@ TABLE: dict[tuple[State, str], State] = {
     (State.RECORDING, "OPTIONS"): State.RECORDING,
     (State.RECORDING, "GET_PARAMETER"): State.RECORDING,
     (State.RECORDING, "SET_PARAMETER"): State.RECORDING,
+    # rtspclientsink says it before TEARDOWN; what comes all the same is kept.
+    (State.RECORDING, "PAUSE"): State.RECORDING,
     (State.RECORDING, "TEARDOWN"): State.CLOSED,
+    (State.INIT, "DESCRIBE"): State.DESCRIBED,
+    (State.DESCRIBED, "OPTIONS"): State.DESCRIBED,
+    (State.DESCRIBED, "GET_PARAMETER"): State.DESCRIBED,
+    (State.DESCRIBED, "SET_PARAMETER"): State.DESCRIBED,
+    (State.DESCRIBED, "DESCRIBE"): State.DESCRIBED,
+    (State.DESCRIBED, "SETUP"): State.PREPARED,
+    (State.DESCRIBED, "TEARDOWN"): State.CLOSED,
+    (State.PREPARED, "OPTIONS"): State.PREPARED,
+    (State.PREPARED, "GET_PARAMETER"): State.PREPARED,
+    (State.PREPARED, "SET_PARAMETER"): State.PREPARED,
+    (State.PREPARED, "SETUP"): State.PREPARED,
+    (State.PREPARED, "PLAY"): State.PLAYING,
+    (State.PREPARED, "PAUSE"): State.PREPARED,
+    (State.PREPARED, "TEARDOWN"): State.CLOSED,
+    (State.PLAYING, "OPTIONS"): State.PLAYING,
+    (State.PLAYING, "GET_PARAMETER"): State.PLAYING,
+    (State.PLAYING, "SET_PARAMETER"): State.PLAYING,
+    (State.PLAYING, "PLAY"): State.PLAYING,
+    (State.PLAYING, "PAUSE"): State.PREPARED,
+    (State.PLAYING, "TEARDOWN"): State.CLOSED,
 }
 
 METHODS = tuple(sorted({method for _, method in TABLE}))

@@ -8,16 +8,23 @@ from ucam.rtsp.sdp import SessionDescription
 _INTERLEAVED = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?")
 
 
-def interleaved_channels(header: str, free: tuple[int, int]) -> tuple[int, int] | None:
+RECORD_MODES = ("record", "receive")
+PLAY_MODES = ("play",)
+
+
+def interleaved_channels(
+    header: str, free: tuple[int, int], modes: tuple[str, ...] = RECORD_MODES
+) -> tuple[int, int] | None:
     """The channels (RTP, RTCP) of the first alternative that is RTP over the connection itself;
     `free` when it names none. None when there is no such alternative, or it makes no sense.
+    `modes`: what the alternative may be for; one that doesn't say is for the first of them.
     """
     for alternative in header.split(","):
         profile, *options = (part.strip() for part in alternative.split(";"))
         if profile.upper() != "RTP/AVP/TCP":
             continue
         values = dict(option.lower().partition("=")[::2] for option in options)
-        if values.get("mode", "record").strip('"') not in ("record", "receive"):
+        if values.get("mode", modes[0]).strip('"') not in modes:
             continue
         if "interleaved" not in values:
             return free

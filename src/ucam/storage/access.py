@@ -16,7 +16,7 @@ Verify = Callable[[str], Awaitable[Claims]]
 
 
 class Denied(Exception):  # noqa: N818 - a decision
-    """Not allowed; `status` is RTSP's and HTTP's 401 or 403, the text says why."""
+    """Not allowed; `status` is RTSP's and HTTP's (401, 403, 404), the text says why."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -53,6 +53,23 @@ class Access:
             return Place(location, str(jid)), claims
         except ValueError as error:
             raise Denied(403, str(error)) from None
+
+    async def player(self, path: str, token: str) -> tuple[tuple[Place, ...], Claims]:
+        """Where the live stream at `path` may be, for a token's owner; raises `Denied`: 401 for
+        the token, 404 for everything else (what is forbidden looks like what isn't there).
+        """
+        claims = await self.claims(token)
+        try:
+            jid = JID.parse_bare(path)
+            shared = [name for name in self._locations() if name in claims.loc]
+            places = tuple(Place(name, str(jid)) for name in shared)
+        except ValueError:
+            raise Denied(404, "the path is no device's JID") from None
+        if claims.role == "device" and claims.jid != jid:
+            raise Denied(404, "a device sees no stream but its own")
+        if not places:
+            raise Denied(404, "nothing here may be seen with this token")
+        return places, claims
 
     async def viewer(self, token: str) -> tuple[frozenset[str], Claims]:
         """The locations of this storage that the token's owner may see; raises `Denied`."""

@@ -13,50 +13,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ucam.storage import protection
 from ucam.storage.layout import Place
+from ucam.storage.protection import Protected, TooMuch
 from ucam.storage.records import Camera, Chunk, Durable, Gap, Totals
-from ucam.storage.rotation import Candidate
+from ucam.storage.rotation import Candidate, blocks
+from ucam.storage.schema import SCHEMA_VERSION, upgrade
 
-SCHEMA_VERSION = 1
 WAL_PAGES = 64  # checkpoint at 64 pages of 4 KiB
 # What the folder may hold for the index beside index.sqlite itself: WAL, its shared memory file
 # (32 KiB for so short a WAL), and what the next transaction may add.
 INDEX_MARGIN = 1_000_000
 
-_SCHEMA = """
-CREATE TABLE devices (
-    id INTEGER PRIMARY KEY,
-    location TEXT NOT NULL,
-    jid TEXT NOT NULL,
-    run TEXT, number INTEGER, utc_us INTEGER,  -- the last access unit that is durable
-    end_us INTEGER,                            -- where the newest recording ended
-    UNIQUE (location, jid)
-);
-CREATE TABLE runs (
-    id INTEGER PRIMARY KEY,
-    device INTEGER NOT NULL REFERENCES devices,
-    run TEXT NOT NULL,
-    codecs TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
-    UNIQUE (device, run, codecs, width, height)
-);
-CREATE TABLE chunks (
-    id INTEGER PRIMARY KEY,                    -- start, microseconds since 1970
-    device INTEGER NOT NULL REFERENCES devices,
-    run INTEGER NOT NULL REFERENCES runs,
-    duration_us INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    first_number INTEGER NOT NULL, last_number INTEGER NOT NULL,
-    leaving INTEGER NOT NULL DEFAULT 0,        -- its file is about to be deleted
-    activity BLOB NOT NULL
-);
-CREATE INDEX chunks_of_device ON chunks (device, id);
-CREATE TABLE gaps (
-    device INTEGER NOT NULL REFERENCES devices,
-    from_us INTEGER NOT NULL, to_us INTEGER NOT NULL,  -- to < from: the camera's clock went back
-    reason TEXT NOT NULL,
-    PRIMARY KEY (device, from_us)
-) WITHOUT ROWID;
-"""
 _CHUNK_COLUMNS = (
     "c.id, d.location, d.jid, c.duration_us, c.bytes, r.codecs, r.width, r.height,"
     " r.run, c.first_number, c.last_number, c.activity"
@@ -65,7 +33,11 @@ _CHUNK_TABLES = "chunks c JOIN devices d ON d.id = c.device JOIN runs r ON r.id 
 
 
 class IndexFault(Exception):  # noqa: N818 - told to a person
-    """An index that can't be used: damaged, or written by a newer ucam."""
+    """An index that can't be used: on a disk that refuses, or written by a newer ucam."""
+
+
+class DamagedIndex(IndexFault):
+    """An index in which SQLite finds no sense; it can be made anew from the files."""
 
 
 @dataclass(slots=True)
@@ -75,6 +47,8 @@ class Database:
     path: Path
     _db: sqlite3.Connection = field(init=False)
     _totals: dict[Place, Totals] = field(init=False, default_factory=dict)
+    # Every chunk before this id is protected or leaving: rotation need not look at it.
+    _rotate_from: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self._db = sqlite3.connect(self.path, isolation_level=None)
@@ -82,7 +56,10 @@ class Database:
             self._prepare()
         except sqlite3.DatabaseError as error:
             self._db.close()
-            raise IndexFault(f"{self.path}: not usable as an index: {error}") from error
+            # A disk that refuses for a moment must not cost the index.
+            damaged = error.sqlite_errorcode in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+            kind = DamagedIndex if damaged else IndexFault
+            raise kind(f"{self.path}: not usable as an index: {error}") from error
         except IndexFault:
             self._db.close()
             raise
@@ -90,44 +67,56 @@ class Database:
     def _prepare(self) -> None:
         self._db.execute("PRAGMA foreign_keys=ON")
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version not in (0, SCHEMA_VERSION):
-            raise IndexFault(f"{self.path}: index of version {version}, not {SCHEMA_VERSION}")
+        if version > SCHEMA_VERSION:
+            raise IndexFault(
+                f"{self.path} was written by a newer ucam (its version is {version}, this ucam"
+                f" knows {SCHEMA_VERSION}): install that one again, or move the index away and it"
+                " is made anew from the files"
+            )
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
         self._db.execute(f"PRAGMA journal_size_limit={WAL_PAGES * 4096}")
-        if version == 0:
-            with self._transaction():
-                for statement in _SCHEMA.split(";\n"):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        rows = self._db.execute(
-            "SELECT d.location, d.jid, count(*), sum(c.bytes), sum(c.duration_us)"
-            " FROM chunks c JOIN devices d ON d.id = c.device GROUP BY c.device"
-        )
-        for location, jid, count, size, duration_us in rows:
-            self._totals[Place(location, jid)] = Totals(count, size, duration_us)
+        if version < SCHEMA_VERSION:
+            with self.transaction():
+                upgrade(self._db, version)
+        self._db.execute(protection.TABLE)
+        for location, jid, *sums in self._db.execute(
+            "SELECT location, jid, chunks, bytes, duration_us, blocks FROM devices"
+        ):
+            self._totals[Place(location, jid)] = Totals(*sums)
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For the modules that keep tables of their own in the index."""
+        return self._db
 
     def close(self) -> None:
         """Checkpoint and close; index.sqlite alone is left."""
         self._db.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
+        """All of it or nothing; inside another one, a part of that."""
+        if self._db.in_transaction:
+            yield
+            return
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            # After a full disk or an I/O error SQLite has rolled back by itself.
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     # What is written
 
     def add_chunk(self, chunk: Chunk, durable: Durable | None, gap: Gap | None = None) -> None:
         """Insert a closed chunk, the device's last durable unit and a gap in one transaction."""
-        with self._transaction():
-            device = self._device(chunk.place)
+        with self.transaction():
+            device = self.device(chunk.place)
             run = self._run(device, chunk)
             self._db.execute(
                 "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
@@ -142,6 +131,7 @@ class Database:
                     chunk.activity,
                 ),
             )
+            self._db.execute("DELETE FROM opened WHERE chunk = ?", (chunk.id,))
             if durable is not None:
                 self._db.execute(
                     "UPDATE devices SET run = ?, number = ?, utc_us = ?, end_us = ? WHERE id = ?",
@@ -149,12 +139,98 @@ class Database:
                 )
             if gap is not None:
                 self._insert_gap(device, gap)
-        totals = self._totals.setdefault(chunk.place, Totals())
-        totals.chunks += 1
-        totals.bytes += chunk.bytes
-        totals.duration_us += chunk.duration_us
+            self._count(device, chunk, 1)
+        self._total(chunk, 1)
+        self._rotate_from = min(self._rotate_from, chunk.id)
 
-    def _device(self, place: Place) -> int:
+    def _count(self, device: int, chunk: Chunk, sign: int) -> None:
+        self._db.execute(
+            "UPDATE devices SET chunks = chunks + ?, bytes = bytes + ?,"
+            " duration_us = duration_us + ?, blocks = blocks + ? WHERE id = ?",
+            (
+                sign,
+                sign * chunk.bytes,
+                sign * chunk.duration_us,
+                sign * blocks(chunk.bytes),
+                device,
+            ),
+        )
+
+    def _total(self, chunk: Chunk, sign: int) -> None:
+        """After the transaction: what is in memory must not know more than the disk."""
+        totals = self._totals.setdefault(chunk.place, Totals())
+        totals.chunks += sign
+        totals.bytes += sign * chunk.bytes
+        totals.duration_us += sign * chunk.duration_us
+        totals.blocks += sign * blocks(chunk.bytes)
+
+    def opened(self, place: Place, chunk: int) -> None:
+        """A chunk's file is about to be created: a start after a power cut looks for it."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO opened VALUES (?, ?, ?)", (chunk, place.location, place.jid)
+        )
+
+    def not_opened(self, chunk: int) -> None:
+        """Nothing is left of a chunk that was begun."""
+        self._db.execute("DELETE FROM opened WHERE chunk = ?", (chunk,))
+
+    def begun(self) -> list[tuple[Place, int]]:
+        """The chunks that were begun and have no row."""
+        rows = self._db.execute("SELECT location, jid, chunk FROM opened ORDER BY chunk")
+        return [(Place(location, jid), chunk) for location, jid, chunk in rows]
+
+    def set_away(self, place: Place, reason: str | None) -> None:
+        """Why nothing of this device is recorded from now on (None: it is)."""
+        with self.transaction():
+            device = self.device(place)
+            self._db.execute("UPDATE devices SET away = ? WHERE id = ?", (reason, device))
+
+    def away(self) -> dict[Place, str]:
+        """The same of all devices."""
+        rows = self._db.execute("SELECT location, jid, away FROM devices WHERE away IS NOT NULL")
+        return {Place(location, jid): reason for location, jid, reason in rows}
+
+    def fact(self, name: str) -> int | None:
+        """A number that was noted with `note`."""
+        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def note(self, name: str, value: int) -> None:
+        """Keep a number."""
+        self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    @property
+    def closed_blocks(self) -> int:
+        """What the closed chunks take on the disk, bytes in whole blocks."""
+        return sum(totals.blocks for totals in self._totals.values())
+
+    @property
+    def count(self) -> int:
+        """How many chunks there are."""
+        return sum(totals.chunks for totals in self._totals.values())
+
+    def days(self, place: Place) -> list[int]:
+        """The days of which a device has chunks: their beginnings in µs."""
+        day_us = 86_400_000_000
+        rows = self._db.execute(
+            "SELECT DISTINCT c.id / ?1 FROM chunks c JOIN devices d ON d.id = c.device"
+            " WHERE d.location = ?2 AND d.jid = ?3",
+            (day_us, place.location, place.jid),
+        )
+        return [number * day_us for (number,) in rows]
+
+    def folders(self) -> int:
+        """How many folders the chunks' files stand in, the devices' and locations' included."""
+        counts = "SELECT count(*) FROM (SELECT DISTINCT device, id / {} FROM chunks)"
+        hours, days = (
+            int(self._db.execute(counts.format(length)).fetchone()[0])
+            for length in (3_600_000_000, 86_400_000_000)
+        )
+        places = self.places()
+        return 1 + hours + days + len(places) + len({place.location for place in places})
+
+    def device(self, place: Place) -> int:
+        """A device's number in the tables, made if need be."""
         self._db.execute(
             "INSERT INTO devices (location, jid) VALUES (?, ?) ON CONFLICT DO NOTHING",
             (place.location, place.jid),
@@ -180,8 +256,8 @@ class Database:
 
     def add_gap(self, place: Place, gap: Gap) -> None:
         """Tell a gap; one that starts where another starts takes its place."""
-        with self._transaction():
-            self._insert_gap(self._device(place), gap)
+        with self.transaction():
+            self._insert_gap(self.device(place), gap)
 
     def _insert_gap(self, device: int, gap: Gap) -> None:
         self._db.execute(
@@ -191,7 +267,7 @@ class Database:
 
     def mark_leaving(self, ids: Iterable[int]) -> None:
         """Note that the files of these chunks are about to be deleted."""
-        with self._transaction():
+        with self.transaction():
             self._db.executemany(
                 "UPDATE chunks SET leaving = 1 WHERE id = ?", [(chunk,) for chunk in ids]
             )
@@ -199,24 +275,23 @@ class Database:
     def remove(self, ids: Iterable[int]) -> None:
         """Take the rows of chunks out whose files are gone; gaps before a device's first go too."""
         removed = [chunk for chunk in (self._any_chunk(id_) for id_ in ids) if chunk is not None]
-        with self._transaction():
+        with self.transaction():
             self._db.executemany("DELETE FROM chunks WHERE id = ?", [(c.id,) for c in removed])
+            for chunk in removed:
+                self._count(self.device(chunk.place), chunk, -1)
             for place in {chunk.place for chunk in removed}:
-                device = self._device(place)
+                device = self.device(place)
                 self._db.execute(
                     "DELETE FROM gaps WHERE device = ? AND max(from_us, to_us) <= coalesce("
                     "(SELECT min(id) FROM chunks WHERE device = ?), 0)",
                     (device, device),
                 )
         for chunk in removed:
-            totals = self._totals[chunk.place]
-            totals.chunks -= 1
-            totals.bytes -= chunk.bytes
-            totals.duration_us -= chunk.duration_us
+            self._total(chunk, -1)
 
     def forget_unused_runs(self) -> None:
         """Take out runs of which no chunk is left (at start-up)."""
-        with self._transaction():
+        with self.transaction():
             self._db.execute("DELETE FROM runs WHERE id NOT IN (SELECT DISTINCT run FROM chunks)")
 
     # What is read
@@ -266,11 +341,36 @@ class Database:
         return self._chunks("c.leaving ORDER BY c.id")
 
     def oldest(self, limit: int) -> list[Candidate]:
-        """The oldest chunks of all devices."""
-        rows = self._db.execute(
-            "SELECT id, bytes FROM chunks WHERE NOT leaving ORDER BY id LIMIT ?", (limit,)
-        )
-        return [Candidate(*row) for row in rows]
+        """The oldest chunks of all devices that are not protected."""
+        rows = self._db.execute(protection.FREE, (self._rotate_from, limit))
+        found = [Candidate(*row) for row in rows]
+        if found:
+            self._rotate_from = found[0].id
+        return found
+
+    def protected(self, place: Place) -> list[Protected]:
+        """The spans of a device that rotation leaves alone."""
+        return protection.spans(self._db, self.device(place))
+
+    def protected_bytes(self, place: Place | None = None) -> int:
+        """Bytes of the closed chunks, of one device or all, that are protected."""
+        device = None if place is None else self.device(place)
+        return protection.protected_bytes(self._db, device)
+
+    def protect(self, place: Place, span: Protected, limit: int) -> None:
+        """Protect a span. Raises `TooMuch`, and then nothing is changed."""
+        with self.transaction():
+            protection.protect(self._db, self.device(place), span)
+            size = protection.protected_bytes(self._db)
+            if size > limit:
+                raise TooMuch(size, limit)
+
+    def release(self, place: Place, from_us: int, to_us: int) -> bool:
+        """End the protection of a stretch; False when there was none."""
+        with self.transaction():
+            found = protection.release(self._db, self.device(place), from_us, to_us)
+        self._rotate_from = 0
+        return found
 
     def newest_before(self, place: Place, start_us: int) -> Chunk | None:
         """The last chunk of a device that starts before `start_us`."""
@@ -344,11 +444,12 @@ class Database:
             f"a row of {row[0]} refers to a {row[2]} that isn't there"
             for row in self._db.execute("PRAGMA foreign_key_check")
         ]
+        rows += protection.problems(self._db)
         return [row for row in rows if row != "ok"]
 
 
-def _as_tuple(totals: Totals) -> tuple[int, int, int]:
-    return totals.chunks, totals.bytes, totals.duration_us
+def _as_tuple(totals: Totals) -> tuple[int, int, int, int]:
+    return totals.chunks, totals.bytes, totals.duration_us, totals.blocks
 
 
 def _chunk(row: tuple[Any, ...]) -> Chunk:

@@ -17,8 +17,10 @@ from ucam.media import MediaError
 from ucam.media.clock import microseconds
 from ucam.storage.config import StorageConfig
 from ucam.storage.database import Database, IndexFault
-from ucam.storage.layout import INDEX, Found, chunk_path, walk
+from ucam.storage.layout import INDEX, Found, Place, chunk_path, walk
+from ucam.storage.rebuild import Progress
 from ucam.storage.records import Chunk, Gap
+from ucam.storage.recovery import nothing_shown
 from ucam.storage.scanning import scan_file
 from ucam.storage.writer import GAP_TOLERANCE_US
 
@@ -26,22 +28,30 @@ LOOKS = 3
 BETWEEN_LOOKS_S = 1.0
 # Of each chunk the first group of pictures is decoded, at most so many pictures.
 DECODED_PICTURES = 3
+AUDIO = ("aac", "opus")
 
 
-def check(config: StorageConfig) -> list[str]:
-    """The problems, each with its file; empty when every invariant holds. Blocks."""
-    problems = look(config)
+def check(
+    config: StorageConfig, *, quick: bool = False, progress: Progress = nothing_shown
+) -> list[str]:
+    """The problems, each with its file; empty when every invariant holds. Blocks.
+
+    `quick`: files are held against the index by name and size only, not read.
+    """
+    problems = look(config, quick=quick, progress=progress)
     for _ in range(LOOKS - 1):
         if not problems:
             break
         # Chunks are opened, closed and deleted all the time: only what stays is a problem.
         time.sleep(BETWEEN_LOOKS_S)
-        again = set(look(config))
+        again = set(look(config, quick=quick, progress=progress))
         problems = [problem for problem in problems if problem in again]
     return problems
 
 
-def look(config: StorageConfig) -> list[str]:
+def look(
+    config: StorageConfig, *, quick: bool = False, progress: Progress = nothing_shown
+) -> list[str]:
     """One look at everything."""
     root = config.storage.path
     if not (root / INDEX).exists():
@@ -51,21 +61,28 @@ def look(config: StorageConfig) -> list[str]:
     except (IndexFault, sqlite3.Error) as error:
         return [str(error)]
     try:
-        return list(_problems(config, root, database))
+        return list(_problems(config, root, database, None if quick else progress))
     finally:
         database.close()
 
 
-def _problems(config: StorageConfig, root: Path, database: Database) -> Iterator[str]:
+def _problems(
+    config: StorageConfig, root: Path, database: Database, progress: Progress | None
+) -> Iterator[str]:
+    """Without `progress` files aren't read."""
     yield from (f"{root / INDEX}: {text}" for text in database.problems())
     chunks = list(database.all_chunks())
     found = walk(root)
     yield from _rows_and_files(root, chunks, found.files, database)
     yield from _size(config, root)
+    if progress is not None:
+        for done, chunk in enumerate(chunks, 1):
+            yield from _content(root, chunk)
+            progress(done, len(chunks))
+    of_places: dict[Place, list[Chunk]] = {}
     for chunk in chunks:
-        yield from _content(root, chunk)
-    for place in database.places():
-        of_place = [chunk for chunk in chunks if chunk.place == place]
+        of_places.setdefault(chunk.place, []).append(chunk)
+    for place, of_place in sorted(of_places.items()):
         yield from _order(root, of_place, database.gaps(place, 0, 1 << 62))
 
 
@@ -128,24 +145,27 @@ def _content(root: Path, chunk: Chunk) -> Iterator[str]:
             yield f"{path}: holds {count} pictures, not the number in the index"
         if held.fragments[0].keyframe:
             first = held.fragments[0]
-            yield from _decode(path, os.pread(descriptor, first.offset + first.size, 0))
+            data = os.pread(descriptor, first.offset + first.size, 0)
+            yield from _decode(path, data, "audio" if held.track.codec in AUDIO else "video")
+            if first.audio:
+                yield from _decode(path, data, "audio")
     except (MediaError, OSError) as error:
         yield f"{path}: {error}"
     finally:
         os.close(descriptor)
 
 
-def _decode(path: Path, data: bytes) -> Iterator[str]:
-    """The first pictures can be decoded."""
+def _decode(path: Path, data: bytes, kind: str) -> Iterator[str]:
+    """The first pictures, or the first sound, can be decoded."""
     try:
         with av.open(io.BytesIO(data), "r", format="mp4") as container:
-            pictures = container.decode(video=0)
-            got = sum(1 for _ in zip(range(DECODED_PICTURES), pictures, strict=False))
+            frames = container.decode(**{kind: 0})
+            got = sum(1 for _ in zip(range(DECODED_PICTURES), frames, strict=False))
     except av.FFmpegError as error:
         yield f"{path}: does not decode: {error}"
         return
     if not got:
-        yield f"{path}: does not decode: no picture came out"
+        yield f"{path}: does not decode: no {kind} came out"
 
 
 def _order(root: Path, chunks: list[Chunk], gaps: list[Gap]) -> Iterator[str]:

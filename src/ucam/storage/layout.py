@@ -16,9 +16,14 @@ from pathlib import Path
 
 from ucam.base.jid import JID, JIDError
 
+BLOCK = 4096  # files are counted in whole blocks of the disk
 INDEX = "index.sqlite"
 # The index and what SQLite keeps beside it; also an index that was set aside as damaged.
 INDEX_FILES = re.compile(r"index\.sqlite(?:-wal|-shm|-journal|\.damaged-\d+)?")
+
+# What seals the chunks: of each day, and of what rotation has taken (see `sealing`).
+CHAIN = "chain"
+CHAIN_GONE = "chain-gone"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME = re.compile(r"(\d{8}T\d{6}\.\d{6})Z(?:_(\d{1,7})\.(\d{3})\.mp4|\.part)")
@@ -92,6 +97,39 @@ def read_name(name: str) -> tuple[int, int | None] | None:
     return start_us, None if match[2] is None else int(match[2]) * 1000 + int(match[3])
 
 
+def find_chunk(root: Path, place: Place, start_us: int) -> Found | None:
+    """A chunk's file, open or closed, whatever its duration."""
+    hour, stamp = root / folder(place, start_us), _stamp(start_us)
+    for entry in _entries(hour):
+        if entry.name.startswith(stamp):
+            named = read_name(entry.name)
+            if named is not None and named[0] == start_us:
+                size = entry.stat(follow_symlinks=False).st_size
+                return Found(Path(entry.path), place, start_us, named[1], size)
+    return None
+
+
+def days(root: Path, place: Place) -> list[int]:
+    """The days of which a device has a folder: their beginnings in µs."""
+    found = []
+    for entry in _entries(root / place.location / place.jid):
+        if _DAY.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+            try:
+                day = datetime.strptime(entry.name, "%Y-%m-%d").replace(tzinfo=UTC)
+            except ValueError:
+                continue
+            found.append((day - _EPOCH) // timedelta(microseconds=1))
+    return found
+
+
+def files_of_day(root: Path, place: Place, day_us: int) -> list[Found]:
+    """The chunks' files of one day of a device."""
+    day = root / folder(place, day_us).parent
+    result = Walk(files=[], folders=0, foreign=[], foreign_bytes=0)
+    _walk(root, day, day.relative_to(root).parts, result)
+    return result.files
+
+
 @dataclass(slots=True)
 class Walk:
     """What lies below the storage's folder."""
@@ -100,6 +138,7 @@ class Walk:
     folders: int  # the root included
     foreign: list[Path]
     foreign_bytes: int
+    chain_bytes: int = 0  # of what seals the chunks, in whole blocks
 
 
 def walk(root: Path) -> Walk:
@@ -123,9 +162,15 @@ def _walk(root: Path, where: Path, parts: tuple[str, ...], result: Walk) -> None
         found = _read_path(Path(entry.path), parts, entry, size)
         if found is not None:
             result.files.append(found)
+        elif _seals(parts, entry.name):
+            result.chain_bytes += -(-size // BLOCK) * BLOCK
         elif parts or not INDEX_FILES.fullmatch(entry.name):
             result.foreign.append(Path(entry.path))
             result.foreign_bytes += size
+
+
+def _seals(parts: tuple[str, ...], name: str) -> bool:
+    return (len(parts), name) in ((3, CHAIN), (2, CHAIN_GONE))
 
 
 def _entries(where: Path) -> Iterator[DirEntry[str]]:

@@ -6,24 +6,30 @@ A device has one at a time: a newer one begins when the old one's chunk is close
 
 import asyncio
 import logging
+import sqlite3
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from prometheus_client import Counter
+
 from ucam.media.access_unit import AccessUnit
-from ucam.media.track import Track
-from ucam.storage.cutter import Action, AddFragment, CloseChunk, Cutter, OpenChunk
+from ucam.media.track import AudioTrack, Track
+from ucam.storage.cutter import Action, AddFragment, CloseChunk, Cutter
 from ucam.storage.database import Database
 from ucam.storage.disk import Disk
 from ucam.storage.index import Index
+from ucam.storage.insistent import InsistentWriter
 from ucam.storage.layout import Place
+from ucam.storage.mending import Mender
 from ucam.storage.records import Durable
-from ucam.storage.rotation import NoSpace
 from ucam.storage.space import Space
 from ucam.storage.stream import Arrived
-from ucam.storage.writer import ChunkWriter, LiveChunk, WriteFault
+from ucam.storage.writer import ChunkWriter, LiveChunk
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +39,14 @@ HIGH_BYTES = 16 << 20
 LOW_BYTES = 4 << 20
 STALLED_S = 1.2
 TROUBLE_S = 30.0
+MOST_EARLY = 100  # frames of audio, some two seconds
+# A disk that takes longer for one step hangs, and that is told.
+HANGS_S = 4.0
+MEND_EVERY_S = 5.0
+LAST_TRIES = 3
+FRAMES = Counter("ucam_storage_frames", "access units that came, video or audio alone")
+DUPLICATES = Counter("ucam_storage_duplicate_frames", "of these, those that were stored already")
+FAULTS = Counter("ucam_storage_faults", "times that a disk or storage itself refused to record")
 STOPPED = "storage was stopped"
 
 
@@ -53,15 +67,22 @@ class Recording:
         self._run = run
         # Numbers up to this one are stored: a publisher that sends them again sends them in vain.
         self._stored = stored.number if stored is not None and stored.run == run else None
-        self._writer = writer
+        self._ending = threading.Event()
+        self._writer = InsistentWriter(
+            writer, gap_reason=STOPPED, told=self._disk_told, pause=self._ending.wait
+        )
         self._cutter = cutter
         self._track: Track | None = None
         self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"write {place.jid}")
         self._loop = asyncio.get_running_loop()
         self._waiting = 0
         self._last_push_s = self._loop.time()
+        self._busy_since_s: float | None = None
         self._fault: str | None = None
         self._finished: asyncio.Future[None] | None = None
+        self.audio: AudioTrack | None = None  # beside the video; set before the first push
+        # Audio that came before the first picture; the oldest go.
+        self._early: deque[AccessUnit] = deque(maxlen=MOST_EARLY)
         self.duplicates = 0
         self.received = 0
         # Set by the connection: read on or not, and give up.
@@ -75,8 +96,10 @@ class Recording:
             return
         self._last_push_s = self._loop.time()
         self.received += 1
+        FRAMES.inc()
         if self._stored is not None and unit.number <= self._stored:
             self.duplicates += 1
+            DUPLICATES.inc()
             return
         actions: list[Action] = []
         if track != self._track:
@@ -86,6 +109,15 @@ class Recording:
         actions += self._cut(unit)
         self._post(actions)
 
+    def push_audio(self, arrived: Arrived) -> None:
+        """The next frame of the audio beside the video, which was told by `audio`."""
+        if self._fault is not None or self._finished is not None:
+            return
+        if self._track is None:
+            self._early.append(arrived.unit)
+        else:
+            self._cutter.push_audio(arrived.unit)
+
     def _begin(self, track: Track) -> list[Action]:
         if self._track is None:
             reason = self._recorder.why_away(self.place)
@@ -93,7 +125,10 @@ class Recording:
         else:
             reason, follows = "the camera changed its picture", None
         self._track = track
-        return self._cutter.begin(track, self._run, reason, follows=follows)
+        actions = self._cutter.begin(track, self._run, reason, follows=follows, audio=self.audio)
+        while self._early:
+            self._cutter.push_audio(self._early.popleft())
+        return actions
 
     def _cut(self, unit: AccessUnit) -> list[Action]:
         return self._cutter.push(unit, self._recorder.space.chunk_limit())
@@ -102,15 +137,28 @@ class Recording:
         """Call it twice a second: what waits for a successor that doesn't come is written."""
         if self._finished is None and self._loop.time() - self._last_push_s > STALLED_S:
             self._post(self._cutter.flush())
+        busy_since_s = self._busy_since_s
+        if busy_since_s is not None and self._writer.fault is None:
+            hanging_s = self._loop.time() - busy_since_s
+            if hanging_s > HANGS_S:
+                text = f"the disk has not answered for {hanging_s:.0f} s"
+                self._recorder.troubled(f"{self.place.jid} can't be recorded: {text}")
 
     async def finish(self, reason: str) -> None:
-        """Write what was received, close the chunk; returns when it is in the index."""
+        """Write what was received, close the chunk; returns when it is in the index.
+
+        What a disk in trouble doesn't take at once is dropped: it was never told as durable.
+        """
         if self._finished is None:
             self._finished = self._loop.create_future()
+            if self._writer.fault is not None:
+                reason = f"storage could not write: {self._writer.fault}"
+            self._ending.set()
             self._recorder.leave(self, reason)
             self._post(self._cutter.end(reason))
             self._worker.submit(lambda: None).add_done_callback(self._drained)
         await asyncio.shield(self._finished)
+        await self._recorder.note_absence(self.place)
 
     def _drained(self, _done: "Future[None]") -> None:
         self._worker.shutdown(wait=False)
@@ -118,6 +166,7 @@ class Recording:
 
     def _finish_now(self) -> None:
         assert self._finished is not None
+        self._recorder.finished(self)
         if not self._finished.done():
             self._finished.set_result(None)
 
@@ -131,14 +180,24 @@ class Recording:
             self.on_pressure(True)
 
     def _perform(self, action: Action) -> None:
-        """In the worker thread. After a fault only closing is left to do."""
-        match action:
-            case CloseChunk():
-                self._writer.close()
-            case OpenChunk() if self._fault is None:
-                self._writer.open(action, STOPPED)
-            case AddFragment() if self._fault is None:
-                self._writer.append(action)
+        """In the worker thread. After an internal error only closing is left to do."""
+        if self._fault is not None and not isinstance(action, CloseChunk):
+            return
+        self._busy_since_s = self._loop.time()
+        try:
+            self._writer.perform(action)
+        finally:
+            self._busy_since_s = None
+
+    def _disk_told(self, fault: str | None) -> None:
+        """In the worker thread: the disk refused, or (None) takes again what it is given."""
+        self._loop.call_soon_threadsafe(self._pass_on, fault)
+
+    def _pass_on(self, fault: str | None) -> None:
+        if fault is not None:
+            self._recorder.troubled(f"{self.place.jid} can't be recorded: {fault}")
+        else:
+            _log.warning("%s is being recorded again", self.place.jid)
 
     def _tell(self, size: int, job: "Future[None]") -> None:
         self._loop.call_soon_threadsafe(self._done, size, job)
@@ -150,14 +209,8 @@ class Recording:
         error = job.exception()
         if error is None or self._fault is not None:
             return
-        if isinstance(error, NoSpace):
-            self._fault = f"storage is full: {error}"
-        elif isinstance(error, WriteFault):
-            self._fault = f"the disk refused: {error}"
-        else:
-            _log.error("recording %s failed", self.place.jid, exc_info=error)
-            self._fault = "an internal error of storage"
-        _log.error("%s: %s", self.place.jid, self._fault)
+        _log.error("recording %s failed", self.place.jid, exc_info=error)
+        self._fault = "an internal error of storage"
         self._recorder.troubled(f"{self.place.jid} can't be recorded: {self._fault}")
         self.on_fault(self._fault)
 
@@ -183,11 +236,15 @@ class Recorder:
         self._chunk_us = chunk_us
         self._chunk_bytes = chunk_bytes
         self._recordings: dict[Place, Recording] = {}
+        # Their connection is gone, but what was received is still being written.
+        self._finishing: dict[Place, Recording] = {}
         self._locks: dict[Place, asyncio.Lock] = {}
         self._durable: dict[Place, Durable | None] = {}
         self._away: dict[Place, str] = {}
         self._trouble: tuple[float, str] | None = None
         self._clock = time.monotonic
+        self._mender = Mender(root, index, space, disk)
+        self._mended_s = 0.0
 
     async def durable(self, place: Place) -> Durable | None:
         """The last access unit of a device that survives a power cut."""
@@ -204,6 +261,10 @@ class Recorder:
         """Why a device is not, or was not, recorded."""
         return self._away.get(place, STOPPED)
 
+    async def remember_absences(self) -> None:
+        """Why devices weren't recorded before this start (call it once, before the first)."""
+        self._away = {**await self._index.run(Database.away), **self._away}
+
     def recording(self, place: Place) -> bool:
         """Whether a device is being recorded now."""
         return place in self._recordings
@@ -216,13 +277,17 @@ class Recorder:
     async def begin(self, place: Place, run: str) -> Recording:
         """Record a device; what recorded it until now is finished first."""
         async with self._locks.setdefault(place, asyncio.Lock()):
-            old = self._recordings.get(place)
-            if old is not None:
+            if (old := self._recordings.get(place)) is not None:
                 old.on_fault("a newer connection of this camera has taken over")
                 await old.finish("the camera connected anew")
+            elif (old := self._finishing.get(place)) is not None:
+                # Before that is done, nobody knows which access units are stored already.
+                await old.finish(self.why_away(place))
             stored = await self.durable(place)
             recording = Recording(self, place, run, stored, self._writer(place), self._cutter())
             self._recordings[place] = recording
+            # A start after a power cut must not tell the reason of an absence before that.
+            await self._note_absence(place, None)
             return recording
 
     def _writer(self, place: Place) -> ChunkWriter:
@@ -238,6 +303,7 @@ class Recorder:
             durable=lambda last: self._durable.__setitem__(place, last),
             opened=lambda chunk: self.live.__setitem__(chunk.id, chunk),
             closed=self._chunk_closed,
+            unfinished=self._mender.add,
         )
 
     def _chunk_closed(self, chunk: LiveChunk) -> None:
@@ -250,7 +316,24 @@ class Recorder:
         """A recording ends (it calls this itself)."""
         if self._recordings.get(recording.place) is recording:
             del self._recordings[recording.place]
+            self._finishing[recording.place] = recording
             self._away[recording.place] = reason
+
+    def finished(self, recording: Recording) -> None:
+        """Everything of a recording is on the disk (it calls this itself)."""
+        if self._finishing.get(recording.place) is recording:
+            del self._finishing[recording.place]
+
+    async def note_absence(self, place: Place) -> None:
+        """Keep why a device isn't recorded any more, if it isn't, for after a restart."""
+        if place not in self._recordings:
+            await self._note_absence(place, self._away.get(place))
+
+    async def _note_absence(self, place: Place, reason: str | None) -> None:
+        try:
+            await self._index.run(Database.set_away, place, reason)
+        except sqlite3.Error as error:
+            _log.warning("why %s is away can't be noted: %s", place.jid, error)
 
     def set_chunk_size(self, chunk_us: int | None, chunk_bytes: int | None) -> None:
         """Of chunks that begin with the next connection of a camera."""
@@ -264,7 +347,15 @@ class Recorder:
 
     def troubled(self, text: str) -> None:
         """Something went wrong that the operator must hear of."""
+        FAULTS.inc()
+        if self._trouble is None or self._trouble[1] != text:
+            _log.error("%s", text)
         self._trouble = (self._clock(), text)
+
+    @property
+    def unfinished(self) -> int:
+        """How many chunks the disk did not let close yet."""
+        return self._mender.waiting
 
     async def check(self) -> None:
         """Return when the index answers."""
@@ -274,9 +365,19 @@ class Recorder:
         """Call it twice a second."""
         for recording in list(self._recordings.values()):
             recording.tick()
+        if self._clock() - self._mended_s > MEND_EVERY_S:
+            self._mended_s = self._clock()
+            self._mender.start()
 
     async def stop(self) -> None:
         """Finish everything."""
         await asyncio.gather(
-            *(recording.finish(STOPPED) for recording in list(self._recordings.values()))
+            *(
+                recording.finish(STOPPED)
+                for recording in [*self._recordings.values(), *self._finishing.values()]
+            )
         )
+        for _ in range(LAST_TRIES):
+            await asyncio.to_thread(self._mender.mend)
+        if self.unfinished:
+            _log.error("%d chunks are left for the next start to close", self.unfinished)

@@ -54,6 +54,7 @@ class Totals:
     chunks: int = 0
     bytes: int = 0
     duration_us: int = 0
+    blocks: int = 0  # bytes on the disk, in whole blocks
 
 
 @dataclass(frozen=True, slots=True)

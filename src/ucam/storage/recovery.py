@@ -14,19 +14,25 @@ from ucam.media import MediaError
 from ucam.media.clock import microseconds
 from ucam.media.fmp4 import IndexEntry, sidx
 from ucam.media.scan import ChunkScan
-from ucam.storage.database import Database, IndexFault
+from ucam.storage.chain import RECOVERED, Parts
+from ucam.storage.database import DamagedIndex, Database
 from ucam.storage.disk import Disk
-from ucam.storage.layout import INDEX, Found, Walk, chunk_path, walk
+from ucam.storage.layout import INDEX, Found, Walk, chunk_path, find_chunk, walk
+from ucam.storage.rebuild import UNKNOWN, Progress, rebuild
 from ucam.storage.records import Chunk, Durable, Gap
-from ucam.storage.rotation import blocks
 from ucam.storage.scanning import scan_file
+from ucam.storage.sealing import Sealer, hash_parts
 from ucam.storage.writer import GAP_TOLERANCE_US, Activity
 
 LOST_FILE = "the file was missing"
-UNKNOWN = "not known any more: the index was lost"
+# With more chunks than these a start looks only at what was open or being deleted; the rest is
+# looked at while it records.
+MOST_COMPARED = 20_000
 # A file in which nothing can be read is deleted when it is this small: nothing was confirmed.
 NOTHING_BYTES = 1 << 20
 DAMAGED = ".damaged"
+FOREIGN = "foreign-bytes"
+LINE_BYTES = 600  # of a chunk in its day's chain; more than any has
 
 
 @dataclass(slots=True)
@@ -37,6 +43,11 @@ class Recovered:
     closed: int = 0
     folders: int = 0
     foreign_bytes: int = 0
+    compared: bool = True  # with every file; else that is still to be done
+
+
+def nothing_shown(_done: int, _total: int) -> None:
+    """For those who don't want to see progress."""
 
 
 def set_aside_if_damaged(root: Path) -> str | None:
@@ -44,9 +55,7 @@ def set_aside_if_damaged(root: Path) -> str | None:
     path = root / INDEX
     try:
         Database(path).close()
-    except IndexFault as fault:
-        if "version" in str(fault):
-            raise
+    except DamagedIndex:
         aside = path.with_name(f"{INDEX}.damaged-{int(time.time())}")
         path.rename(aside)
         for suffix in ("-wal", "-shm"):
@@ -55,17 +64,39 @@ def set_aside_if_damaged(root: Path) -> str | None:
     return None
 
 
-def recover(root: Path, database: Database, disk: Disk) -> Recovered:
-    """Compare disk and index, and mend. Blocks; runs before anything is recorded."""
+def recover(
+    root: Path,
+    database: Database,
+    disk: Disk,
+    sealer: Sealer,
+    progress: Progress = nothing_shown,
+) -> Recovered:
+    """Compare disk and index, and mend. Blocks; runs before anything is recorded.
+
+    `progress` is told how many files of how many are done, when there are many.
+    """
     result = Recovered()
-    _end_deletions(root, database, disk, result)
+    _end_deletions(root, database, disk, sealer, result)
+    if database.count > MOST_COMPARED:
+        _look_at_what_was_open(root, database, disk, sealer, result)
+        return result
     found = walk(root)
-    _compare(root, database, disk, found, result)
+    if not database.count:
+        known = rebuild(database, found.files, progress)
+        if known:
+            result.told.append(f"the index was made anew from {len(known)} files")
+        for place in {file.place for file in found.files}:
+            sealer.adopt(database, place)
+    _compare(root, database, disk, sealer, found, result)
     if result.told:
         found = walk(root)  # something was deleted or set aside
+    for _, chunk in database.begun():
+        database.not_opened(chunk)
     database.forget_unused_runs()
-    result.closed = sum(blocks(chunk.bytes) for chunk in database.all_chunks())
-    result.folders, result.foreign_bytes = found.folders, found.foreign_bytes
+    result.closed = database.closed_blocks
+    result.folders = found.folders
+    result.foreign_bytes = found.foreign_bytes + found.chain_bytes
+    database.note(FOREIGN, found.foreign_bytes)
     if found.foreign:
         result.told.append(
             f"{len(found.foreign)} files in the folder are not ucam's, such as {found.foreign[0]};"
@@ -74,7 +105,22 @@ def recover(root: Path, database: Database, disk: Disk) -> Recovered:
     return result
 
 
-def _end_deletions(root: Path, database: Database, disk: Disk, result: Recovered) -> None:
+def _look_at_what_was_open(
+    root: Path, database: Database, disk: Disk, sealer: Sealer, result: Recovered
+) -> None:
+    for place, chunk in database.begun():
+        file = find_chunk(root, place, chunk)
+        if file is not None and not database.has(chunk):
+            result.told.append(take_in(root, database, disk, sealer, file))
+        database.not_opened(chunk)
+    result.closed, result.folders = database.closed_blocks, database.folders()
+    result.foreign_bytes = (database.fact(FOREIGN) or 0) + database.count * LINE_BYTES
+    result.compared = False
+
+
+def _end_deletions(
+    root: Path, database: Database, disk: Disk, sealer: Sealer, result: Recovered
+) -> None:
     leaving = database.leaving()
     for chunk in leaving:
         path = root / chunk_path(chunk.place, chunk.id, chunk.duration_us)
@@ -82,11 +128,19 @@ def _end_deletions(root: Path, database: Database, disk: Disk, result: Recovered
             disk.unlink(path)
             disk.sync_folder(path.parent)
     if leaving:
+        sealer.taken(database, leaving)
         database.remove([chunk.id for chunk in leaving])
         result.told.append(f"the deletion of {len(leaving)} old chunks was ended")
 
 
-def _compare(root: Path, database: Database, disk: Disk, found: Walk, result: Recovered) -> None:
+def _compare(
+    root: Path,
+    database: Database,
+    disk: Disk,
+    sealer: Sealer,
+    found: Walk,
+    result: Recovered,
+) -> None:
     closed = {file.start_us: file for file in found.files if file.duration_ms is not None}
     for chunk in list(database.all_chunks()):
         path = root / chunk_path(chunk.place, chunk.id, chunk.duration_us)
@@ -105,10 +159,10 @@ def _compare(root: Path, database: Database, disk: Disk, found: Walk, result: Re
     parts = [file for file in found.files if file.duration_ms is None]
     parts.sort(key=lambda file: file.path.stat().st_mtime_ns)
     for file in [*sorted(closed.values(), key=lambda file: file.start_us), *parts]:
-        result.told.append(_take_in(root, database, disk, file))
+        result.told.append(take_in(root, database, disk, sealer, file))
 
 
-def _take_in(root: Path, database: Database, disk: Disk, file: Found) -> str:
+def take_in(root: Path, database: Database, disk: Disk, sealer: Sealer, file: Found) -> str:
     """Close a file as the writer does, in the same order, and give it its row."""
     if file.duration_ms is None and database.has(file.start_us):
         disk.rename(file.path, file.path.with_name(file.path.name + DAMAGED))
@@ -129,10 +183,25 @@ def _take_in(root: Path, database: Database, disk: Disk, file: Found) -> str:
     disk.sync_folder(path.parent)
     last = database.durable(chunk.place)
     behind = last is not None and last.run == durable.run and last.number >= durable.number
-    database.add_chunk(chunk, None if behind else durable, _gap_before(database, chunk))
+    sealer.add(
+        database,
+        chunk,
+        None if behind else durable,
+        _gap_before(database, chunk),
+        lambda: _hash(path, held),
+        RECOVERED,
+    )
     cut = file.size - held.valid_length
     seconds = chunk.duration_us / 1e6
     return f"{path.name} taken in: {seconds:.1f} s" + (f", {cut} bytes cut off" if cut else "")
+
+
+def _hash(path: Path, held: ChunkScan) -> Parts:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return hash_parts(descriptor, held.valid_length, held.fragments[0].offset)
+    finally:
+        os.close(descriptor)
 
 
 def _whole(file: Found, held: ChunkScan) -> bool:
@@ -206,7 +275,7 @@ def describe(file: Found, held: ChunkScan) -> tuple[Chunk, Durable]:
         file.place,
         duration_us,
         held.valid_length,
-        held.track.codec_string,
+        held.codec_strings,
         held.track.width,
         held.track.height,
         run,

@@ -13,6 +13,7 @@ from ucam.device.token import TokenStore
 from ucam.protocol.messages import (
     AnswerMedia,
     AnyMessage,
+    Connect,
     Disconnect,
     EndMedia,
     Error,
@@ -22,7 +23,7 @@ from ucam.protocol.messages import (
     Welcome,
 )
 from ucam.storage.layout import Place
-from ucam.storage.playback.peers import Peers
+from ucam.storage.playback.late import LatePeers
 
 _log = logging.getLogger(__name__)
 CAPABILITIES = ("storage", "recordings")
@@ -34,7 +35,7 @@ SPOKEN_VALID_S = 10.0
 
 
 class StorageRoom:
-    """Connects calls of the room with `Peers`, and tells the storage's status.
+    """Connects calls of the room with `LatePeers`, and tells the storage's status.
 
     `status` gives the fields to tell (all but the announced address's host).
     """
@@ -50,12 +51,13 @@ class StorageRoom:
         self.connection = RoomConnection(
             web_url, tokens, handlers, name=jid.local, capabilities=CAPABILITIES
         )
-        self.peers: Peers | None = None
+        self.peers: LatePeers | None = None
         self._tokens = tokens
         self._status = status
         self._spools: dict[str, tuple[float, int, int]] = {}
         self._told: dict[str, Any] = {}
         self._told_s = 0.0
+        self._roles: dict[str, str] = {}  # of everybody in the room
 
     async def run(self) -> None:
         """Stay in the room, tell the status every 2 s and when who is recorded changes."""
@@ -94,6 +96,7 @@ class StorageRoom:
             self.peers.ice_servers = welcome.ice_servers
         self._told = {}
         self._tell(self._status())
+        self._roles = {peer.jid: peer.role for peer in welcome.roster}
         for peer in welcome.roster:
             if peer.role == "device" and peer.status is not None:
                 self._heard(peer.jid, peer.status)
@@ -108,17 +111,23 @@ class StorageRoom:
                 self._heard(sender, fields)
             case Error():
                 _log.info("the room: %s (%s)", message.text, message.about)
+            case Connect():
+                self._roles[message.jid] = message.role
             case RequestMedia() | AnswerMedia() | EndMedia() | Disconnect():
+                if isinstance(message, Disconnect):
+                    self._roles.pop(message.jid, None)
                 if self.peers is not None:
                     self._call(self.peers, message)
 
     def _call(
-        self, peers: Peers, message: RequestMedia | AnswerMedia | EndMedia | Disconnect
+        self, peers: LatePeers, message: RequestMedia | AnswerMedia | EndMedia | Disconnect
     ) -> None:
         match message:
             case RequestMedia(kind="recordings"):
                 allowed = frozenset(message.locations) & frozenset(self._tokens.life.locations)
-                peers.request(message, allowed)
+                # Who isn't known in the room may look, as a player.
+                role = self._roles.get(message.from_ or "", "player")
+                peers.request(message, allowed, role)
             case RequestMedia(from_=str(viewer)):
                 reason = "a storage has recordings, not live pictures"
                 self.connection.send(EndMedia(to=viewer, call=message.call, reason=reason))

@@ -24,13 +24,17 @@ from ucam.storage.database import Database, IndexFault
 from ucam.storage.disk import Disk
 from ucam.storage.index import Index
 from ucam.storage.ingest import IngestServer
+from ucam.storage.inspection import Inspector
 from ucam.storage.playback.handler import Handler
 from ucam.storage.playback.http import HttpApi, HttpServer
-from ucam.storage.playback.peers import Peers
+from ucam.storage.playback.late import LatePeers
+from ucam.storage.playback.library import Library
+from ucam.storage.progress import ProgressBar
 from ucam.storage.recorder import Recorder
 from ucam.storage.recovery import Recovered, recover, set_aside_if_damaged
 from ucam.storage.room import StorageRoom, status_fields
 from ucam.storage.rotation import Ledger, NoSpace
+from ucam.storage.sealing import Sealer, ensure_key, public_keys
 from ucam.storage.space import Space
 
 _log = logging.getLogger(__name__)
@@ -46,6 +50,7 @@ class _Disk:
     index: Index
     space: Space
     recorder: Recorder
+    inspector: Inspector | None  # when there are too many chunks to look at before recording
 
 
 async def serve(config: StorageConfig, stop: Stop) -> None:
@@ -53,15 +58,18 @@ async def serve(config: StorageConfig, stop: Stop) -> None:
 
     Raises `Fault` when something is wrong that a person can mend.
     """
-    state = _state_folder(config)
+    state = state_folder(config)
     cert, key = _certificate(config, state)
     context = _context(cert, key)
     # Alone in the folder before anything in it is touched: two would destroy each other's index.
     with alone_in(config.storage.path):
-        kept = await asyncio.to_thread(_open, config)
+        kept = await asyncio.to_thread(_open, config, state)
         try:
             await _serve(config, stop, kept, state, (cert, key, context))
         finally:
+            if kept.inspector is not None:
+                await asyncio.to_thread(kept.inspector.stop)
+            await kept.index.run(lambda _database: kept.space.sealer.flush())
             await asyncio.to_thread(kept.index.close)
 
 
@@ -81,18 +89,20 @@ async def _serve(
             lasting.append(tasks.create_task(tokens.run()))
         access = _access(config, tokens, state, tasks, lasting)
         ingest = IngestServer(kept.recorder, access, tasks)
+        await kept.recorder.remember_absences()
         port = await ingest.listen(config.rtsps.listen, context)
         fingerprint = tls.fingerprint(cert)
         room = _room(config, tokens, kept, port, fingerprint)
-        handler = Handler(
+        library = Library(
             config.storage.path,
             kept.index,
             kept.recorder,
             on_device=room.on_device if room is not None else lambda _place: None,
             now_us=lambda: time.time_ns() // 1000,
         )
+        handler = Handler(library)
         if room is not None:
-            room.peers = Peers(handler, room.say, tasks)
+            room.peers = LatePeers(handler, room.say, tasks)
             lasting.append(tasks.create_task(room.run()))
         http = None
         if config.http is not None:
@@ -167,7 +177,7 @@ async def _trim(space: Space) -> None:
 # What stands before the service
 
 
-def _state_folder(config: StorageConfig) -> Path:
+def state_folder(config: StorageConfig) -> Path:
     """Where certificate and keys are kept: beside the token; alone, beside the recordings."""
     token_file = config.device.token_file
     return token_file.parent if token_file is not None else config.storage.path.parent
@@ -274,21 +284,29 @@ def alone_in(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _open(config: StorageConfig) -> _Disk:
+def _open(config: StorageConfig, state: Path) -> _Disk:
     """The index, the disk compared with it and mended, room made. Blocks."""
     root, disk = config.storage.path, Disk()
+    sealer = _sealer(root, state)
     index = Index(root)
     try:
         if told := set_aside_if_damaged(root):
             _log.error("%s", told)
         index.open()
-        found: Recovered = index.call(lambda database: recover(root, database, disk))
+        progress = ProgressBar("reading what is kept")
+        found: Recovered = index.call(
+            lambda database: recover(root, database, disk, sealer, progress)
+        )
         for sentence in found.told:
             _log.warning("%s", sentence)
-        space = _space(config, index, disk, found)
+        space = _space(config, index, disk, sealer, found)
         chunk_us, chunk_bytes = _chunk_size(config)
         recorder = Recorder(root, index, space, disk, chunk_us=chunk_us, chunk_bytes=chunk_bytes)
-        return _Disk(index, space, recorder)
+        inspector = None
+        if not found.compared:
+            inspector = Inspector(root, index, space, disk)
+            inspector.start()
+        return _Disk(index, space, recorder, inspector)
     except IndexFault as fault:
         index.close()
         raise Fault(str(fault)) from None
@@ -300,6 +318,15 @@ def _open(config: StorageConfig) -> _Disk:
         raise
 
 
+def _sealer(root: Path, state: Path) -> Sealer:
+    try:
+        return Sealer(root, ensure_key(state), public_keys(state))
+    except OSError as error:
+        raise Fault(f"no key that signs recordings can be kept in {state}: {error}") from None
+    except ValueError as error:
+        raise Fault(f"the key that signs recordings can't be read: {error}") from None
+
+
 def _chunk_size(config: StorageConfig) -> tuple[int | None, int | None]:
     """Microseconds or bytes."""
     size = config.storage.chunk_size
@@ -309,14 +336,20 @@ def _chunk_size(config: StorageConfig) -> tuple[int | None, int | None]:
     )
 
 
-def _space(config: StorageConfig, index: Index, disk: Disk, found: Recovered) -> Space:
+def _space(
+    config: StorageConfig, index: Index, disk: Disk, sealer: Sealer, found: Recovered
+) -> Space:
     root, maxspace = config.storage.path, config.storage.maxspace
     ledger = Ledger(
         maxspace=None if maxspace is None else int(maxspace),
         reserve=int(config.storage.reserve),
         closed=found.closed,
     )
-    space = Space(root, index, ledger, disk, folders=found.folders, foreign=found.foreign_bytes)
+    space = Space(
+        *(root, index, ledger, disk, sealer),
+        folders=found.folders,
+        foreign=found.foreign_bytes,
+    )
     try:
         space.trim()
     except NoSpace as error:

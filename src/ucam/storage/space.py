@@ -11,20 +11,31 @@ from pathlib import Path
 from ucam.storage.database import Database
 from ucam.storage.disk import Disk
 from ucam.storage.index import Index
-from ucam.storage.layout import chunk_path
+from ucam.storage.layout import CHAIN, Place, chunk_path
+from ucam.storage.protection import SHARE, Protected
 from ucam.storage.records import Chunk
 from ucam.storage.rotation import BLOCK, Ledger, NoSpace, choose
+from ucam.storage.sealing import Sealer
 
 _log = logging.getLogger(__name__)
-CANDIDATES = 256  # how many of the oldest are looked at in one step
+CANDIDATES = 24  # how many of the oldest are looked at in one step; usually one or two go
 
 
 class Space:
     """The ledger of `root`, and what enforces it."""
 
     def __init__(
-        self, root: Path, index: Index, ledger: Ledger, disk: Disk, *, folders: int, foreign: int
+        self,
+        root: Path,
+        index: Index,
+        ledger: Ledger,
+        disk: Disk,
+        sealer: Sealer,
+        *,
+        folders: int,
+        foreign: int,
     ) -> None:
+        self.sealer = sealer
         self._root = root
         self._index = index
         self._ledger = ledger
@@ -81,10 +92,32 @@ class Space:
             self._ledger.close(chunk, size)
             self._refresh()
 
+    def protect(self, place: Place, span: Protected) -> None:
+        """Keep a span from rotation, which waits meanwhile. Raises `TooMuch`. Blocks."""
+        with self._lock:
+            self._index.call(Database.protect, place, span, self.protectable())
+
+    def protectable(self) -> int:
+        """How many bytes may be protected in all."""
+        whole = self._ledger.maxspace
+        return (self._ledger.total + self.room() if whole is None else whole) // SHARE
+
     def dropped(self, chunk: int) -> None:
         """`chunk` is gone without having been closed."""
         with self._lock:
             self._ledger.drop(chunk)
+
+    def found(self, more: int) -> None:
+        """So many bytes (whole blocks) more, or less, are kept than was known."""
+        with self._lock:
+            self._ledger.closed += more
+            self._refresh()
+
+    def beside(self, more: int) -> None:
+        """What stands beside the chunks, but for folders, has grown by so many bytes."""
+        with self._lock:
+            self._foreign += more
+            self._refresh()
 
     def folders_made(self, count: int) -> None:
         """So many new folders exist."""
@@ -117,18 +150,10 @@ class Space:
         Row marked, file unlinked, directory synced, row gone: at any moment a restart finds
         either the whole chunk, or a mark that tells it to go on deleting.
         """
-        candidates = self._index.call(Database.oldest, CANDIDATES)
-        chosen = choose(short, candidates)
-        if chosen is None:
-            if len(candidates) < CANDIDATES:
-                raise NoSpace(f"{short} bytes are missing, and nothing is left to delete")
-            chosen = candidates
-        self._index.call(Database.mark_leaving, [candidate.id for candidate in chosen])
-        leaving = self._index.call(Database.leaving)
-        wanted = {candidate.id for candidate in chosen}
-        for candidate in chosen:
-            self._ledger.deleted(candidate.bytes)
-        self._delete([chunk for chunk in leaving if chunk.id in wanted])
+        leaving = self._index.call(lambda database: _mark(database, short))
+        for chunk in leaving:
+            self._ledger.deleted(chunk.bytes)
+        self._delete(leaving)
         self._refresh()
 
     def _delete(self, chunks: list[Chunk]) -> None:
@@ -148,13 +173,36 @@ class Space:
             gone.append(chunk.id)
         for folder in folders:
             self._disk.sync_folder(folder)
-        self._index.call(Database.remove, gone)
+        taken = [chunk for chunk in chunks if chunk.id in gone]
+        self._index.call(lambda database: self._forget(database, taken))
         for folder in folders:
             self._remove_empty(folder)
+
+    def _forget(self, database: Database, taken: list[Chunk]) -> None:
+        with database.transaction():
+            self.sealer.taken(database, taken)
+            database.remove([chunk.id for chunk in taken])
 
     def _remove_empty(self, hour: Path) -> None:
         """Take away an hour's folder, and its day's, when nothing is in them any more."""
         if self._disk.remove_if_empty(hour):
             self._folders -= 1
+            chain = hour.parent / CHAIN
+            if [path.name for path in hour.parent.iterdir()] == [CHAIN]:
+                self._foreign -= chain.stat().st_size
+                self._disk.unlink(chain)
             if self._disk.remove_if_empty(hour.parent):
                 self._folders -= 1
+
+
+def _mark(database: Database, short: int) -> list[Chunk]:
+    """Choose the oldest that free `short` bytes (or some of them) and mark them as leaving."""
+    candidates = database.oldest(CANDIDATES)
+    chosen = choose(short, candidates)
+    if chosen is None:
+        if len(candidates) < CANDIDATES:
+            raise NoSpace(f"{short} bytes are missing, and nothing is left to delete")
+        chosen = candidates
+    wanted = {candidate.id for candidate in chosen}
+    database.mark_leaving(wanted)
+    return [chunk for chunk in database.leaving() if chunk.id in wanted]

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from ucam.media import MediaError
 from ucam.media.access_unit import AccessUnit
-from ucam.media.track import Track, VideoTrack
+from ucam.media.track import Track
 from ucam.rtp import RTPError
-from ucam.rtp.formats import depacketizer
+from ucam.rtp.formats import FORMATS, depacketizer
 from ucam.rtp.rtcp import sender_reports
 from ucam.rtp.timeline import Timeline
 from ucam.rtp.unit import Unit
@@ -23,7 +23,7 @@ class Arrived(NamedTuple):
 
 
 class Stream:
-    """One video track of one publisher.
+    """One track of one publisher.
 
     Access units are numbered from `first_number` in the order in which the publisher sent them;
     lost and broken ones take numbers, too. `undescribed` counts those that came before any
@@ -31,18 +31,31 @@ class Stream:
     """
 
     def __init__(self, media: Media, parameter_sets: tuple[bytes, ...], first_number: int) -> None:
-        parts = depacketizer(media.encoding, parameter_sets, media.ntp64_id)
+        parts = depacketizer(
+            media.encoding,
+            parameter_sets,
+            media.ntp64_id,
+            clock_rate=media.clock_rate,
+            channels=media.channels,
+            parameters=media.parameters,
+        )
         if parts is None:
             raise ValueError(f"{media.encoding} can't be recorded")
         self._depacketizer = parts
-        self._timeline = Timeline()
+        self._format = FORMATS[media.encoding]
+        self._timeline = Timeline(clock_rate=media.clock_rate)
         self._number = first_number
         self._dropped = 0
         self._track: Track | None = None
         self.undescribed = 0
         self.bad_reports = 0
-        if parameter_sets:
-            self._describe(parameter_sets)
+        if parts.description:
+            self._describe(parts.description)
+
+    @property
+    def track(self) -> Track | None:
+        """What it is, as far as it is known."""
+        return self._track
 
     @property
     def lost_packets(self) -> int:
@@ -92,7 +105,7 @@ class Stream:
 
     def _describe(self, parameter_sets: tuple[bytes, ...]) -> None:
         try:
-            self._track = VideoTrack.h264(parameter_sets)
+            self._track = self._format.describe(parameter_sets)
         except MediaError:
-            # Broken ones are no description; the pictures behind them can't be kept either.
+            # Broken ones are no description; what comes behind them can't be kept either.
             self._track = None

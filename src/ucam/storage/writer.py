@@ -4,6 +4,7 @@ Runs in its device's worker thread: every call blocks until the disk has done it
 told as durable was synced before, and so was the name under which it will be found.
 """
 
+import hashlib
 import logging
 import sqlite3
 import struct
@@ -12,9 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from prometheus_client import Counter, Histogram
+
 from ucam.media.clock import microseconds
 from ucam.media.fmp4 import IndexEntry, RunMark, fragment, free_for_sidx, init_segment, sidx
-from ucam.media.track import Track
+from ucam.media.track import AudioTrack, Track, codec_strings
+from ucam.storage.chain import RECORDED, Parts
 from ucam.storage.cutter import AddFragment, OpenChunk
 from ucam.storage.database import Database
 from ucam.storage.disk import Disk
@@ -29,7 +33,18 @@ _log = logging.getLogger(__name__)
 # A difference this small between a chunk's end and the next one's start is no gap.
 GAP_TOLERANCE_US = 500_000
 ACTIVITY_INTERVAL_US = 10_000_000
+# What a chunk's link, and what tells of its end some day, may take beside its file.
+SEAL_ROOM = 3 * 4096
 MOST_BUFFERS = 1000  # one writev takes 1,024
+
+
+FRAGMENTS = Counter("ucam_storage_fragments", "fragments that were written and synced")
+WRITTEN = Counter("ucam_storage_written_bytes", "bytes of these fragments")
+SYNC_S = Histogram(
+    "ucam_storage_sync_seconds",
+    "how long one fdatasync took",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+)
 
 
 class Piece(NamedTuple):
@@ -80,6 +95,12 @@ class LiveChunk:
     duration_us: int = 0
     pieces: list[Piece] = field(default_factory=list)
     activity: Activity = field(default_factory=Activity)
+    audio: AudioTrack | None = None  # beside the video
+
+    @property
+    def codecs(self) -> str:
+        """Of all its tracks, as in RFC 6381."""
+        return codec_strings(self.track, self.audio)
 
     @property
     def end_us(self) -> int:
@@ -94,7 +115,8 @@ class WriteFault(Exception):  # noqa: N818 - what the disk did
 class ChunkWriter:
     """Writes the chunks of one device, one after the other.
 
-    `durable` is called after each sync; `opened` and `closed` let playback know.
+    `durable` is called after each sync; `opened` and `closed` let playback know; `unfinished` gets
+    a chunk that the disk didn't let close, its reservation still kept.
     """
 
     def __init__(
@@ -109,6 +131,7 @@ class ChunkWriter:
         durable: Callable[[Durable], None],
         opened: Callable[[LiveChunk], None],
         closed: Callable[[LiveChunk], None],
+        unfinished: Callable[[LiveChunk], None],
     ) -> None:
         self._root = root
         self._place = place
@@ -119,16 +142,21 @@ class ChunkWriter:
         self._durable = durable
         self._opened = opened
         self._closed = closed
+        self._unfinished = unfinished
         self._live: LiveChunk | None = None
         self._descriptor = -1
         self._size = 0
         self._sequence = 0
+        self._init = b""
+        self._hash = hashlib.sha256()  # of everything behind the sidx, as it was written
         self._first_number = 0
         self._entries: list[IndexEntry] = []
         self._earliest_pts = 0
         self._first_dts = 0
         self._last_dts = 0
         self._last: Durable | None = None
+        # Where the last chunk ended, when the index doesn't know it yet.
+        self._ended_us: int | None = None
 
     def open(self, wanted: OpenChunk, gap_reason: str) -> None:
         """Begin a chunk. `gap_reason` is told if it doesn't follow the device's last.
@@ -136,7 +164,8 @@ class ChunkWriter:
         Raises `NoSpace` or `WriteFault`; then no file is left.
         """
         assert self._live is None, "one chunk at a time"
-        head = init_segment(wanted.track, RunMark(wanted.run, wanted.first_number))
+        mark = RunMark(wanted.run, wanted.first_number)
+        head = init_segment(wanted.track, mark, audio=wanted.audio)
         self._size = 0
         chunk = wanted.start_us
         while self._index.call(Database.has, chunk) or not self._space.claim(chunk):
@@ -145,7 +174,8 @@ class ChunkWriter:
         path = self._root / relative
         try:
             self._tell_gap(chunk, wanted.broken or gap_reason)
-            self._space.grow(chunk, len(head) + len(self._reserved_index))
+            self._index.call(Database.opened, self._place, chunk)
+            self._space.grow(chunk, len(head) + len(self._reserved_index) + SEAL_ROOM)
             self._space.folders_made(self._disk.make_folders(self._root, relative.parent))
             self._descriptor = self._disk.create(path)
             try:
@@ -163,39 +193,60 @@ class ChunkWriter:
             self._space.dropped(chunk)
             raise WriteFault(f"{path}: {error}") from error
         self._sequence = 0
+        self._init = head
+        self._hash = hashlib.sha256()
         self._first_number = wanted.first_number
         self._entries = []
         self._last = None
         self._live = LiveChunk(
-            chunk, self._place, path, wanted.track, wanted.run, len(head), durable_bytes=self._size
+            chunk,
+            self._place,
+            path,
+            wanted.track,
+            wanted.run,
+            len(head),
+            durable_bytes=self._size,
+            audio=wanted.audio,
         )
         self._opened(self._live)
 
     def _tell_gap(self, start_us: int, reason: str) -> None:
         end_us = self._index.call(Database.end_us, self._place)
-        if end_us is None or abs(start_us - end_us) <= GAP_TOLERANCE_US:
+        if end_us is None:
+            return
+        if self._ended_us is not None:
+            end_us = self._ended_us
+        if abs(start_us - end_us) <= GAP_TOLERANCE_US:
             return
         if start_us < end_us:
             reason = "the camera's clock went back"
         self._index.call(Database.add_gap, self._place, Gap(end_us, start_us, reason))
 
     def append(self, part: AddFragment) -> None:
-        """Write a fragment and make it durable. Raises `NoSpace` or `WriteFault`, and then the
-        file is as it was before.
+        """Write a fragment and make it durable. Raises `NoSpace` or `WriteFault`.
+
+        Then the file is as it was before, and only `close` may follow: what a disk has refused
+        once is not tried again in the same place.
         """
         live = self._live
         assert live is not None, "open() comes first"
         self._sequence += 1
-        head = fragment(self._sequence, part.samples, part.base_dts_90k, part.start_us)
+        head = fragment(self._sequence, part.samples, part.base_dts_90k, part.start_us, part.audio)
         offset, size = self._size, len(head) + part.size
-        self._space.grow(live.id, offset + size)
         try:
+            self._space.grow(live.id, offset + size + SEAL_ROOM)
             self._write([head, *part.data])
-            self._disk.sync(self._descriptor)
-        except OSError as error:
+            with SYNC_S.time():
+                self._disk.sync(self._descriptor)
+        except (OSError, sqlite3.Error) as error:
             self._take_back(offset)
             raise WriteFault(f"{live.path}: {error}") from error
         self._space.written(live.id, self._size)
+        FRAGMENTS.inc()
+        WRITTEN.inc(size)
+        self._hash.update(head)
+        for data in part.data:
+            self._hash.update(data)
         self._account(live, part, offset, size)
 
     def _take_back(self, size: int) -> None:
@@ -204,11 +255,12 @@ class ChunkWriter:
         try:
             self._disk.truncate(self._descriptor, size)
         except OSError as error:
-            # Left as a .part, its reservation with it: start-up recovery cuts and closes it.
             live, self._live = self._live, None
             assert live is not None
-            _log.error("%s can't be cut, it waits for the next start: %s", live.path, error)
+            _log.error("%s can't be cut now: %s", live.path, error)
             self._disk.close(self._descriptor)
+            self._ended_us = live.end_us
+            self._unfinished(live)
             self._closed(live)
 
     def _account(self, live: LiveChunk, part: AddFragment, offset: int, size: int) -> None:
@@ -239,7 +291,7 @@ class ChunkWriter:
             buffers = _rest(buffers, done)
 
     def close(self) -> None:
-        """Index over the free box, last name, directory, row: in this order, always.
+        """Index over the free box, last name, directory, link, row: in this order, always.
 
         A power cut between any two leaves something that start-up recovery brings to the end:
         a `.part` (with or without its index), or a file without a row. Raises `WriteFault`.
@@ -253,7 +305,9 @@ class ChunkWriter:
             else:
                 self._finish(live, self._last)
         except (OSError, sqlite3.Error) as error:
-            # Whatever step it was: its room stays reserved, and the next start goes on from there.
+            # Whatever step it was: its room stays reserved, and somebody goes on from there.
+            self._ended_us = live.end_us
+            self._unfinished(live)
             raise WriteFault(f"{live.path}: {error}") from error
         finally:
             self._closed(live)
@@ -273,7 +327,7 @@ class ChunkWriter:
             self._place,
             live.duration_us,
             self._size,
-            live.track.codec_string,
+            live.codecs,
             live.track.width,
             live.track.height,
             live.run,
@@ -281,13 +335,22 @@ class ChunkWriter:
             last.number,
             live.activity.pack(),
         )
-        self._index.call(Database.add_chunk, chunk, last)
+        head = self._init + box
+        parts = Parts(len(head), hashlib.sha256(head).hexdigest(), self._hash.hexdigest())
+        grown: int = self._index.call(
+            lambda database: self._space.sealer.add(
+                database, chunk, last, None, lambda: parts, RECORDED
+            )
+        )
+        self._ended_us = None
         self._space.closed(live.id, self._size)
+        self._space.beside(grown)
 
     def _discard(self, live: LiveChunk) -> None:
         """A chunk into which nothing came is no chunk."""
         self._disk.close(self._descriptor)
         self._disk.unlink(live.path)
+        self._index.call(Database.not_opened, live.id)
         self._space.dropped(live.id)
 
 

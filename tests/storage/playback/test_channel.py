@@ -9,9 +9,12 @@ import pytest
 from aiortc import RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 
 from storage.helpers import PLACE, START_US, Store, opened, recorder
+from ucam.base.times import format_utc
 from ucam.protocol.messages import AnswerMedia, EndMedia, OfferMedia, RequestMedia
+from ucam.storage.playback.answers import Answer, Endless, Request
 from ucam.storage.playback.channel import HIGH_BYTES, MOST_IN_FLIGHT, PIECE_BYTES, Channel
-from ucam.storage.playback.handler import Answer, Handler, Request
+from ucam.storage.playback.handler import Handler
+from ucam.storage.playback.library import Library
 from ucam.storage.playback.peers import MOST_PEERS_OF_ONE, Peers, without_hidden_candidates
 
 HERE = frozenset({"studio"})
@@ -178,13 +181,14 @@ async def served(
     store: Store,
 ) -> AsyncIterator[tuple[Peers, "asyncio.Queue[OfferMedia | EndMedia]"]]:
     said: asyncio.Queue[OfferMedia | EndMedia] = asyncio.Queue()
-    handler = Handler(
+    library = Library(
         store.root,
         store.index,
         recorder(store),
         on_device=lambda _place: None,
         now_us=lambda: START_US + 60_000_000,
     )
+    handler = Handler(library)
     async with asyncio.TaskGroup() as tasks:
         peers = Peers(handler, said.put_nowait, tasks)
         yield peers, said
@@ -215,6 +219,39 @@ async def test_a_viewer_gets_recordings_bit_for_bit(store: Store) -> None:
         peers.end(EndMedia(to="storage", call="c1", from_=VIEWER))
         assert peers.viewers == []
         await viewer.connection.close()
+
+
+async def test_people_protect_over_the_channel_players_only_look(store: Store) -> None:
+    store.record(50)
+    begin, end = format_utc(START_US), format_utc(START_US + 1_000_000)
+    path = f"/cameras/{PLACE.jid}/protect?from={begin}&to={end}"
+    for role, status in (("player", 403), ("user", 200)):
+        async with served(store) as (peers, said), asyncio.timeout(20):
+            viewer = Viewer()
+            peers.request(request(), HERE, role)
+            offer = await said.get()
+            assert isinstance(offer, OfferMedia)
+            peers.answer(await viewer.answer(offer))
+            wire = await viewer.wire
+            wire.send(ask(1, path, method="PUT"))
+            head = json.loads(await viewer.messages.get())
+            assert head["status"] == status
+            content = json.loads((await viewer.messages.get())[4:])
+            await viewer.connection.close()
+    assert content["protected"][0]["by"] == "owner@shop.loc"
+
+
+async def test_what_never_ends_is_for_https(store: Store) -> None:
+    async def handle(_request: Request) -> Answer:
+        async def blocks() -> AsyncIterator[bytes]:
+            yield b"x"
+
+        return Answer(200, {}, Endless(blocks()))
+
+    wire = FakeWire()
+    channel(wire, handle).message(ask(3, "/cameras/x/live.mp4"))
+    await until(lambda: bool(wire.heads()))
+    assert wire.heads()[0]["status"] == 400
 
 
 async def test_who_leaves_the_room_loses_the_call(store: Store) -> None:

@@ -9,7 +9,9 @@ from media.clips import frame_md5
 from storage.helpers import PLACE, START_US, Store, arrived, recorder, units
 from ucam.base.times import format_utc, parse_utc
 from ucam.storage.layout import Place
-from ucam.storage.playback.handler import Answer, FileSlice, Handler, Request
+from ucam.storage.playback.answers import Answer, Endless, FileSlice, Request
+from ucam.storage.playback.handler import Handler
+from ucam.storage.playback.library import Library
 from ucam.storage.recorder import Recorder
 from ucam.storage.records import Durable
 
@@ -20,7 +22,8 @@ MINUTE_US = 60_000_000
 def content(answer: Answer) -> bytes:
     if isinstance(answer.body, bytes):
         return answer.body
-    data = answer.body.read(0, answer.length)
+    assert not isinstance(answer.body, Endless)
+    data = answer.body.read(0, answer.body.length)
     answer.body.close()
     return data
 
@@ -37,11 +40,13 @@ class Scene:
         self.recorder = recorder
         self.held: tuple[int, int] | None = None
         self.handler = Handler(
-            store.root,
-            store.index,
-            recorder,
-            on_device=lambda _place: self.held,
-            now_us=lambda: START_US + 3 * MINUTE_US,
+            Library(
+                store.root,
+                store.index,
+                recorder,
+                on_device=lambda _place: self.held,
+                now_us=lambda: START_US + 3 * MINUTE_US,
+            )
         )
 
     async def get(

@@ -1,19 +1,23 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from storage.helpers import ISSUER, PLACE, START_US, Store, Tokens, recorder
 from ucam.base.service import Fault
 from ucam.base.units import Listen
 from ucam.storage import tls
 from ucam.storage.access import Access, verify_with_file
+from ucam.storage.playback.answers import Answer, Endless, Request
 from ucam.storage.playback.handler import Handler
 from ucam.storage.playback.http import HttpApi, HttpServer
+from ucam.storage.playback.library import Library
 
 VIEWER = "owner@shop.loc"
 
@@ -21,13 +25,14 @@ VIEWER = "owner@shop.loc"
 @pytest.fixture
 def made(store: Store, tokens: Tokens, tmp_path: Path) -> Callable[[str], HttpServer]:
     store.record(50)
-    handler = Handler(
+    library = Library(
         store.root,
         store.index,
         recorder(store),
         on_device=lambda _place: None,
         now_us=lambda: START_US + 60_000_000,
     )
+    handler = Handler(library)
     access = Access(verify_with_file(tokens.keys_file, ISSUER), lambda: ("studio",))
     cert, key = tls.ensure_certificate(tmp_path, "studio.loc")
     return lambda listen: HttpServer(HttpApi(handler, access), Listen(listen), cert, key)
@@ -80,11 +85,123 @@ async def test_without_one_nothing_is_told(client: httpx.AsyncClient, tokens: To
     assert (await client.get("/cameras", headers=device)).status_code == 403
 
 
-async def test_nothing_can_be_changed(client: httpx.AsyncClient) -> None:
-    assert (await client.post("/cameras")).status_code == 405
-    assert (await client.delete(f"/chunks/{START_US}")).status_code == 405
+async def test_recordings_can_not_be_changed(client: httpx.AsyncClient, tokens: Tokens) -> None:
+    bearer = {"Authorization": f"Bearer {tokens.issue(VIEWER, 'user')}"}
+    assert (await client.post("/cameras", headers=bearer)).status_code == 405
+    assert (await client.delete(f"/chunks/{START_US}")).status_code == 401
+    assert (await client.delete(f"/chunks/{START_US}", headers=bearer)).status_code == 405
 
 
 async def test_an_address_that_can_not_be_had(made: Callable[[str], HttpServer]) -> None:
     with pytest.raises(Fault, match="192.0.2.77"):
         await made("192.0.2.77:1").run()
+
+
+async def test_metrics_for_prometheus(
+    client: httpx.AsyncClient, tokens: Tokens, store: Store
+) -> None:
+    assert (await client.get("/metrics")).status_code == 401
+    token = tokens.issue(VIEWER, "player")
+    answer = await client.get("/metrics", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    found = {
+        sample.name: sample
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+    assert found["ucam_storage_camera_bytes"].value == store.files()[0].stat().st_size
+    assert found["ucam_storage_camera_bytes"].labels == {
+        "camera": PLACE.jid,
+        "location": PLACE.location,
+    }
+    assert found["ucam_storage_fragments_total"].value >= 2
+    assert found["ucam_storage_sync_seconds_count"].value >= 2
+    assert found["ucam_storage_bytes"].value == store.space.total
+    names = ("frames_total", "faults_total", "streams", "days_left", "trouble")
+    assert all(f"ucam_storage_{name}" in found for name in names)
+    elsewhere = tokens.issue(VIEWER, "player", loc=("shop",))
+    answer = await client.get("/metrics", headers={"Authorization": f"Bearer {elsewhere}"})
+    assert PLACE.jid not in answer.text
+
+
+async def test_who_goes_away_is_read_nothing_more(tokens: Tokens) -> None:
+    """A gigabyte is promised; the client leaves after the first block."""
+
+    class Huge:
+        length = 1 << 30
+        read_bytes = 0
+        closed = False
+
+        def read(self, _position: int, size: int) -> bytes:
+            self.read_bytes += size
+            return bytes(size)
+
+        def close(self) -> None:
+            self.closed = True
+
+    class Only:
+        def __init__(self, body: Huge) -> None:
+            self.body = body
+
+        async def handle(self, _request: Request) -> Answer:
+            return Answer(200, {}, self.body)
+
+    huge = Huge()
+    left = asyncio.Event()
+    access = Access(verify_with_file(tokens.keys_file, ISSUER), lambda: ("studio",))
+    api = HttpApi(Only(huge), access)  # type: ignore[arg-type]
+    bearer = f"Bearer {tokens.issue(VIEWER, 'user')}".encode()
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "raw_path": b"/x",
+        "query_string": b"",
+        "headers": [(b"authorization", bearer)],
+    }
+
+    async def receive() -> dict[str, Any]:
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message.get("body"):
+            left.set()
+        await asyncio.sleep(0)
+
+    await api(scope, receive, send)
+    assert huge.closed
+    assert huge.read_bytes < 16 << 20
+
+
+async def test_a_stream_ends_with_its_token(tokens: Tokens) -> None:
+    class Stream:
+        async def handle(self, _request: Request) -> Answer:
+            async def blocks() -> AsyncIterator[bytes]:
+                while True:
+                    yield b"x"
+                    await asyncio.sleep(0.01)
+
+            return Answer(200, {}, Endless(blocks()))
+
+    access = Access(verify_with_file(tokens.keys_file, ISSUER), lambda: ("studio",))
+    api = HttpApi(Stream(), access)  # type: ignore[arg-type]
+    token = tokens.issue(VIEWER, "player", life_s=2)
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "raw_path": b"/x",
+        "query_string": f"token={token}".encode(),
+        "headers": [],
+    }
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    async with asyncio.timeout(5):
+        await api(scope, asyncio.Event().wait, send)  # type: ignore[arg-type]
+    assert sent[0]["status"] == 200
+    assert b"content-length" not in dict(sent[0]["headers"])
+    assert len(sent) > 10
+    assert sent[-1]["body"] == b""

@@ -1,6 +1,7 @@
 """The playback protocol on one data channel: requests in, heads and pieces out, nothing piled up.
 
-→ text    {"id": 7, "path": "/chunks/12", "range": "bytes=0-999"}   or   {"id": 7, "abort": true}
+→ text    {"id": 7, "path": "/chunks/12", "range": "bytes=0-999", "method": "GET"}
+          or   {"id": 7, "abort": true}; range and method may be absent
 ← text    {"id": 7, "status": 206, "headers": {…}, "length": 1000}
 ← binary  [u32 id, big-endian][at most 64 KiB of the body], until `length` bytes were sent
 """
@@ -12,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from ucam.storage.playback.handler import Answer, FileSlice, Request, problem
+from ucam.storage.playback.answers import Answer, Endless, Method, Request, problem
 
 _log = logging.getLogger(__name__)
 PIECE_BYTES = 16 * 1024  # one SCTP message; 64 KiB is what a browser takes at most
@@ -39,6 +40,7 @@ class _Ask(msgspec.Struct):
     id: int
     path: str | None = None
     range: str | None = None
+    method: Method = "GET"
     abort: bool = False
 
 
@@ -52,7 +54,10 @@ class Channel:
         locations: frozenset[str],
         *,
         closed: Callable[[], bool],
+        role: str = "player",
+        who: str = "",
     ) -> None:
+        self._role, self._who = role, who
         self._wire = wire
         self._handle = handle
         self._locations = locations
@@ -111,15 +116,25 @@ class Channel:
         if ask.path is None:
             answer = problem(400, "bad-request", "path is missing")
         else:
-            answer = await self._handle(Request(ask.path, self._locations, ask.range))
+            answer = await self._handle(
+                Request(
+                    ask.path,
+                    self._locations,
+                    ask.range,
+                    ask.method,
+                    role=self._role,
+                    who=self._who,
+                )
+            )
+            if isinstance(answer.body, Endless):
+                answer = problem(400, "https-only", "this comes over HTTPS alone")
         try:
             await self._answer(ask.id, answer)
         except OSError as error:
             # The head promised bytes that the disk doesn't give: end the promise with the call.
             _log.error("a recording can't be read: %s", error)
         finally:
-            if isinstance(answer.body, FileSlice):
-                answer.body.close()
+            answer.close()
 
     async def _answer(self, number: int, answer: Answer) -> None:
         head = {
@@ -130,11 +145,17 @@ class Channel:
         }
         await self._send(msgspec.json.encode(head).decode())
         prefix = number.to_bytes(4)
-        for position in range(0, answer.length, READ_BYTES):
-            if isinstance(answer.body, FileSlice):
-                block = await asyncio.to_thread(answer.body.read, position, READ_BYTES)
-            else:
+        position = 0
+        while position < (answer.length or 0):
+            if isinstance(answer.body, bytes):
                 block = answer.body[position : position + READ_BYTES]
+            elif isinstance(answer.body, Endless):
+                return
+            else:
+                block = await asyncio.to_thread(answer.body.read, position, READ_BYTES)
+            if not block:
+                raise OSError("a recording became shorter while it was sent")
+            position += len(block)
             for start in range(0, len(block), PIECE_BYTES):
                 await self._send(prefix + block[start : start + PIECE_BYTES])
 

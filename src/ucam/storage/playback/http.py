@@ -5,7 +5,9 @@ A token is needed, of a user or a player: `Authorization: Bearer`, or `?token=` 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,12 @@ import uvicorn
 from ucam.base.service import Fault
 from ucam.base.units import Listen
 from ucam.storage.access import Access, Denied
-from ucam.storage.playback.handler import Answer, FileSlice, Handler, Request, problem
+from ucam.storage.playback.answers import Answer, Endless, Method, Request, problem
+from ucam.storage.playback.handler import Handler
 
 _log = logging.getLogger(__name__)
 READ_BYTES = 256 * 1024
+_METHODS: dict[str, Method] = {"GET": "GET", "HEAD": "GET", "PUT": "PUT", "DELETE": "DELETE"}
 MOST_CONNECTIONS = 64
 
 Scope = MutableMapping[str, Any]
@@ -34,32 +38,48 @@ class HttpApi:
         self._handler = handler
         self._access = access
 
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        answer = await self._answer(scope, headers)
+        answer, until_s = await self._answer(scope, headers)
+        gone = asyncio.Event()
+        watching = asyncio.create_task(_watch(receive, gone))
         try:
-            await _send(answer, send, body=scope["method"] != "HEAD")
+            body = scope["method"] != "HEAD"
+            await _send(answer, send, lambda: gone.is_set() or time.time() > until_s, body=body)
         finally:
-            if isinstance(answer.body, FileSlice):
-                answer.body.close()
+            watching.cancel()
+            answer.close()
 
-    async def _answer(self, scope: Scope, headers: dict[str, str]) -> Answer:
-        if scope["method"] not in ("GET", "HEAD"):
-            return problem(405, "bad-method", "only GET and HEAD")
+    async def _answer(self, scope: Scope, headers: dict[str, str]) -> tuple[Answer, float]:
+        """What to say, and until when (s since 1970) the token is good for more of it."""
+        method = _METHODS.get(scope["method"])
+        if method is None:
+            return problem(405, "bad-method", "only GET, HEAD, PUT and DELETE"), math.inf
         query = scope["query_string"].decode("latin-1")
         try:
-            locations, _ = await self._access.viewer(_token(headers, query))
+            token = _token(headers, query)
+            locations, claims = await self._access.viewer(token)
         except Denied as denied:
             answer = problem(denied.status, "denied", str(denied))
             answer.headers["www-authenticate"] = "Bearer"
-            return answer
+            return answer, math.inf
         path = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
-        return await self._handler.handle(Request(path, locations, headers.get("range")))
+        request = Request(
+            path,
+            locations,
+            headers.get("range"),
+            method,
+            role=claims.role,
+            who=str(claims.jid),
+            token=token,
+        )
+        answer = await self._handler.handle(request)
+        return answer, claims.exp if isinstance(answer.body, Endless) else math.inf
 
 
 def _token(headers: dict[str, str], query: str) -> str:
@@ -69,20 +89,43 @@ def _token(headers: dict[str, str], query: str) -> str:
     return parse_qs(query).get("token", [""])[-1]
 
 
-async def _send(answer: Answer, send: Send, *, body: bool) -> None:
-    headers = {**answer.headers, "content-length": str(answer.length)}
-    headers["x-content-type-options"] = "nosniff"
+async def _watch(receive: Receive, gone: asyncio.Event) -> None:
+    """uvicorn takes what is sent to nobody without a word: somebody has to notice."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    gone.set()
+
+
+async def _send(answer: Answer, send: Send, over: Callable[[], bool], *, body: bool) -> None:
+    headers = {**answer.headers, "x-content-type-options": "nosniff"}
+    if answer.length is not None:
+        headers["content-length"] = str(answer.length)
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
     if body:
-        for position in range(0, answer.length, READ_BYTES):
-            if isinstance(answer.body, FileSlice):
-                block = await asyncio.to_thread(answer.body.read, position, READ_BYTES)
-            else:
-                block = answer.body[position : position + READ_BYTES]
+        async for block in _blocks(answer):
+            if over():
+                break
             # uvicorn waits here until the client has taken it.
             await send({"type": "http.response.body", "body": block, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
+
+
+async def _blocks(answer: Answer) -> AsyncIterator[bytes]:
+    if isinstance(answer.body, Endless):
+        async for block in answer.body.blocks:
+            yield block
+        return
+    position = 0
+    while position < (answer.length or 0):
+        if isinstance(answer.body, bytes):
+            block = answer.body[position : position + READ_BYTES]
+        else:
+            block = await asyncio.to_thread(answer.body.read, position, READ_BYTES)
+        if not block:
+            raise OSError("a recording became shorter while it was sent")
+        yield block
+        position += len(block)
 
 
 class _Server(uvicorn.Server):

@@ -73,8 +73,10 @@ class Peers:
 
     # From the room
 
-    def request(self, message: RequestMedia, allowed: frozenset[str]) -> None:
-        """A viewer wants recordings; `allowed`: the locations it may see of this storage's."""
+    def request(self, message: RequestMedia, allowed: frozenset[str], role: str = "player") -> None:
+        """A viewer wants recordings; `allowed`: the locations it may see of this storage's.
+        `role`: as its token says; people may more than players.
+        """
         viewer = message.from_
         if viewer is None:
             return
@@ -84,7 +86,7 @@ class Peers:
         if len(self._peers) >= MOST_PEERS or of_this >= MOST_PEERS_OF_ONE:
             self._send(EndMedia(to=viewer, call=message.call, reason="all places are taken"))
             return
-        peer = self._connect(viewer, message.call, allowed)
+        peer = self._connect(viewer, message.call, allowed, role)
         self._peers[(viewer, message.call)] = peer
         self._run(self._offer(peer), peer)
 
@@ -124,12 +126,17 @@ class Peers:
 
     # One call's life
 
-    def _connect(self, viewer: str, call: str, allowed: frozenset[str]) -> Peer:
+    def _connect(self, viewer: str, call: str, allowed: frozenset[str], role: str) -> Peer:
         connection = RTCPeerConnection(RTCConfiguration(iceServers=ice_servers(self.ice_servers)))
         wire = connection.createDataChannel(LABEL, ordered=True)
         wire.bufferedAmountLowThreshold = LOW_BYTES
         channel = Channel(
-            wire, self._handler.handle, allowed, closed=lambda: wire.readyState != "open"
+            wire,
+            self._handler.handle,
+            allowed,
+            closed=lambda: wire.readyState != "open",
+            role=role,
+            who=viewer.partition("/")[0],
         )
         peer = Peer(viewer, call, connection, wire, channel)
         wire.on("message", channel.message)

@@ -71,7 +71,7 @@ def live_entry(chunk: LiveChunk) -> dict[str, Any]:
         chunk.id,
         chunk.duration_us,
         chunk.durable_bytes,
-        (track.codec_string, track.width, track.height),
+        (chunk.codecs, track.width, track.height),
         chunk.init_length,
         list(chunk.pieces),
         is_open=True,
