@@ -27,7 +27,7 @@ setup-tests: /usr/bin/python3
 	  apt-get -qq -y install --no-install-recommends python3 >/dev/null
 
 test: check ## everything that CI runs
-	$(BIN)/pytest -q -n 4 -m "not browser"
+	$(BIN)/pytest -q -n 6 --dist worksteal -m "not browser"
 	$(BIN)/pytest -q -m browser
 
 check: setup-tests ## ruff, mypy, the page's types and tests, import directions

@@ -40,6 +40,8 @@ RUN_PACKAGES = [
 ]
 # What the tests judge ucam with: programs that nobody here wrote.
 TEST_PACKAGES = [
+    "strace",
+    "openssl",
     "libatomic1",  # the Node that Playwright brings wants it
     "ffmpeg",
     "chromium",

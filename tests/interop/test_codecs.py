@@ -179,7 +179,10 @@ def pushed(tmp_path_factory: pytest.TempPathFactory) -> Pushed:
                 # On a busy machine GStreamer's sink may wait for ever at its end: what it sent
                 # is judged all the same.
                 said = b"" if name.startswith("gst") else b"hung: " + said
-            errors[name] = said.decode() if process.returncode else ""
+            # rtspclientsink 1.22 now and then closes its socket before it says goodbye, and then
+            # complains that it can't.
+            own_race = name.startswith("gst") and b"(Received end-of-file)" in said
+            errors[name] = said.decode() if process.returncode and not own_race else ""
         deadline = time.monotonic() + 10
         while list(storage.root.rglob("*.part")) and time.monotonic() < deadline:
             time.sleep(0.1)

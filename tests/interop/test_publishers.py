@@ -34,7 +34,10 @@ def test_ffmpeg_and_rtspclientsink(site: Site, tmp_path: Path) -> None:
         gstreamer = push_with_gstreamer(site)
         for publisher in (ffmpeg, gstreamer):
             _, errors = publisher.communicate(timeout=SECONDS + 30)
-            assert publisher.returncode == 0, errors
+            # rtspclientsink 1.22 now and then closes its socket before it says goodbye, and then
+            # complains that it can't: the pictures are there by then, and are counted below.
+            own_race = b"Could not send message. (Received end-of-file)" in errors
+            assert publisher.returncode == 0 or (publisher is gstreamer and own_race), errors
         for name in ("push1", "push2"):
             folder = site.recordings / "shop" / f"{name}@shop.loc"
             wait_until(f"{name} is closed", lambda f=folder: not list(f.rglob("*.part")), 10)

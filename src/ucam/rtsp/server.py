@@ -43,7 +43,7 @@ from ucam.rtsp.messages import Header, Interleaved, Message, Request, Response
 from ucam.rtsp.parser import Parser
 from ucam.rtsp.presentation import CONTROL, base_of, options_of, track_of
 from ucam.rtsp.recordable import recordable
-from ucam.rtsp.states import METHODS, TABLE, State
+from ucam.rtsp.states import METHODS, OFFERED, TABLE, State
 from ucam.rtsp.transport import PLAY_MODES, find_media, interleaved_channels
 
 __all__ = [
@@ -254,7 +254,7 @@ class ServerConnection:
             case "SET_PARAMETER" if request.body:
                 raise RTSPError("Parameter not understood", 451)
             case "OPTIONS":
-                self._succeed(request, (("Public", ", ".join(METHODS)),))
+                self._succeed(request, (("Public", ", ".join(OFFERED)),))
             case "TEARDOWN":
                 self._succeed(request)
                 self._closing = "TEARDOWN"

@@ -65,3 +65,7 @@ TABLE: dict[tuple[State, str], State] = {
 }
 
 METHODS = tuple(sorted({method for _, method in TABLE}))
+# What OPTIONS tells. A player's PAUSE is answered, but it isn't offered: rtspclientsink 1.22 that
+# reads of it sends one at its end from a second thread, into the middle of a packet that is being
+# written, and what follows can't be read.
+OFFERED = tuple(method for method in METHODS if method != "PAUSE")
