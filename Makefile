@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO ?= .demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo install setup-tests test page check unit interop browser bench types lock clean distclean
+.PHONY: help demo install setup-tests test page check unit interop matrix browser bench types lock clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -27,7 +27,7 @@ setup-tests: /usr/bin/python3
 	  apt-get -qq -y install --no-install-recommends python3 >/dev/null
 
 test: check ## everything that CI runs
-	$(BIN)/pytest -q -n 6 --dist worksteal -m "not browser"
+	$(BIN)/pytest -q -n 4 --dist worksteal -m "not browser and not matrix"
 	$(BIN)/pytest -q -m browser
 
 check: setup-tests ## ruff, mypy, the page's types and tests, import directions
@@ -43,7 +43,10 @@ unit: setup-tests ## the tests of each module
 	$(BIN)/pytest -q -m "not interop and not browser"
 
 interop: setup-tests ## with ffmpeg and GStreamer
-	$(BIN)/pytest -q -m interop
+	$(BIN)/pytest -q -m "interop and not matrix"
+
+matrix: setup-tests ## every codec, publisher and player, and disks that fail (minutes)
+	$(BIN)/pytest -q -m matrix
 
 browser: setup-tests ## in Chromium, against the real programs
 	$(BIN)/pytest -q -m browser

@@ -17,7 +17,7 @@ from ucam.storage.database import Database
 from ucam.storage.layout import INDEX
 from ucam.storage.records import Chunk
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.matrix]
 
 
 def until(condition: Callable[[], object], seconds: float = 15) -> float:

@@ -17,7 +17,7 @@ import pytest
 from storage.helpers import Tokens
 from storage.process import StorageProcess
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.matrix]
 SECONDS = 5
 RATE = 25
 WITHIN_S = 0.020

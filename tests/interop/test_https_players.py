@@ -19,7 +19,7 @@ from support.site import wait_until
 from ucam.base.times import format_utc
 from ucam.storage import tls
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.matrix]
 PICTURES = 300
 CHROMIUM = "/usr/bin/chromium"
 

@@ -13,7 +13,7 @@ from storage.helpers import Tokens
 from storage.process import CAMERA, StorageProcess, push
 from support.site import wait_until
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.matrix]
 
 # FFmpeg's own library from Python, as OpenCV and Home Assistant use it.
 PYAV = """

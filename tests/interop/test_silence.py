@@ -12,7 +12,7 @@ from support.site import wait_until
 from ucam.storage.database import Database
 from ucam.storage.layout import INDEX, Place
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.matrix]
 
 
 def test_ten_seconds_of_silence_end_a_run(tmp_path: Path) -> None:
