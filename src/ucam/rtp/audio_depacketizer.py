@@ -3,9 +3,8 @@
 from abc import ABC, abstractmethod
 from collections import deque
 
-from ucam.media.clock import from_ntp64
 from ucam.rtp.errors import PacketError, PayloadError
-from ucam.rtp.packet import HEAD, extension_elements, payload_bounds
+from ucam.rtp.packet import HEAD, capture_time_us, payload_bounds
 from ucam.rtp.unit import Unit
 
 
@@ -82,8 +81,7 @@ class AudioDepacketizer(ABC):
     def _captured(self, packet: bytes | memoryview, extension: int, start: int) -> int | None:
         if not extension or self._ntp64_id is None:
             return None
-        stamp = extension_elements(packet, extension, start).get(self._ntp64_id, b"")
-        return from_ntp64(int.from_bytes(stamp)) if len(stamp) == 8 else None
+        return capture_time_us(packet, extension, start, self._ntp64_id)
 
     def _give(self, data: bytes | memoryview, timestamp: int, capture: int | None) -> None:
         """A whole frame."""

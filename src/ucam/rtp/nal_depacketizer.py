@@ -5,10 +5,9 @@ from abc import ABC, abstractmethod
 from collections import deque
 from contextlib import suppress
 
-from ucam.media.clock import from_ntp64
 from ucam.media.errors import BitstreamError
 from ucam.rtp.errors import PacketError, PayloadError
-from ucam.rtp.packet import HEAD, extension_elements, payload_bounds
+from ucam.rtp.packet import HEAD, capture_time_us, payload_bounds
 from ucam.rtp.unit import Unit
 
 FU_START, FU_END = 0x80, 0x40
@@ -89,8 +88,7 @@ class NalDepacketizer(ABC):
             self._begin(timestamp)
             self._whole = not jumped  # its first packets may be among the lost
         if extension and self._ntp64_id is not None and self._capture is None:
-            stamp = extension_elements(packet, extension, start).get(self._ntp64_id, b"")
-            self._capture = from_ntp64(int.from_bytes(stamp)) if len(stamp) == 8 else None
+            self._capture = capture_time_us(packet, extension, start, self._ntp64_id)
         try:
             if start < end:  # some senders keep connections alive with empty packets
                 self._take_payload(memoryview(packet), start, end)

@@ -3,6 +3,7 @@
 import struct
 from dataclasses import dataclass, field
 
+from ucam.media.clock import from_ntp64
 from ucam.rtp.errors import PacketError
 
 HEAD = struct.Struct(">BBHII")
@@ -46,6 +47,15 @@ def payload_bounds(data: bytes | memoryview) -> tuple[int, int, int]:
     if start > end:
         raise PacketError(f"a head of {start} bytes in a packet of {size}")
     return extension, start, end
+
+
+def capture_time_us(data: bytes | memoryview, extension: int, end: int, element: int) -> int | None:
+    """The capture time of an `ntp-64` element (RFC 6051) in microseconds of UTC, None without one.
+
+    `extension` to `end` as in `extension_elements`; `element`: its id, as the SDP says.
+    """
+    stamp = extension_elements(data, extension, end).get(element, b"")
+    return from_ntp64(int.from_bytes(stamp)) if len(stamp) == 8 else None
 
 
 def extension_elements(data: bytes | memoryview, extension: int, end: int) -> dict[int, bytes]:
