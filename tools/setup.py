@@ -51,6 +51,10 @@ TEST_PACKAGES = [
     "tesseract-ocr",
     "vlc-bin",
     "vlc-plugin-base",
+    "coturn",
+    "redis-server",
+    "nftables",
+    "iproute2",
 ]
 
 
