@@ -100,12 +100,18 @@ class StorageProcess:
 
 
 def push(
-    storage: StorageProcess, frames: int, *, options: str = "", qp: int = 23
+    storage: StorageProcess,
+    frames: int,
+    *,
+    options: str = "",
+    qp: int = 23,
+    jid: str = CAMERA,
+    keyframes: int = 25,
 ) -> subprocess.Popen[bytes]:
-    """ffmpeg sends so many pictures, 25 a second."""
+    """ffmpeg sends so many pictures, 25 a second, a keyframe each `keyframes`."""
     source = f"testsrc2=size=320x240:rate=25{options},format=yuv420p"
     command = ["ffmpeg", "-v", "error", "-re", "-f", "lavfi", "-i", source]
     command += ["-frames:v", str(frames), "-c:v", "libx264"]
-    command += ["-preset", "ultrafast", "-g", "25", "-bf", "2", "-qp", str(qp), "-f", "rtsp"]
-    command += ["-rtsp_transport", "tcp", storage.url()]
+    command += ["-preset", "ultrafast", "-g", str(keyframes), "-bf", "2", "-qp", str(qp)]
+    command += ["-f", "rtsp", "-rtsp_transport", "tcp", storage.url(jid=jid)]
     return subprocess.Popen(command, stderr=subprocess.PIPE)

@@ -30,6 +30,6 @@ def decode_errors(path: Path) -> str:
 
 def picture_hashes(path: Path) -> list[str]:
     """A hash of each decoded picture, in order of presentation."""
-    command = ["ffmpeg", "-v", "error", "-i", str(path), "-map", "0:v", "-f", "framemd5", "-"]
-    lines = subprocess.check_output(command, text=True).splitlines()
+    command = ["ffmpeg", "-v", "error", "-i", str(path), "-map", "0:v", "-fps_mode", "passthrough"]
+    lines = subprocess.check_output([*command, "-f", "framemd5", "-"], text=True).splitlines()
     return [line.split(",")[-1].strip() for line in lines if not line.startswith("#")]

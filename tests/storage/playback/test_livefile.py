@@ -4,7 +4,7 @@ from pathlib import Path
 
 from media.clips import clip, frame_md5
 from storage.helpers import PLACE, START_US, Store, recorder
-from storage.playback.scenes import MINUTE_US, SECOND_US, Scene, document, of_clip
+from storage.playback.scenes import MINUTE_US, SECOND_US, Scene, content, document, of_clip
 from ucam.media.scan import scan
 from ucam.storage.playback.answers import Endless
 
@@ -43,6 +43,23 @@ async def test_it_goes_on_over_chunks_and_pauses_from_zero_on(store: Store, tmp_
     assert begins[0] == 0
     steps = [after - before for before, after in pairwise(begins)]
     assert all(abs(step - 90_000) < 2000 for step in steps)
+
+
+async def test_a_camera_that_has_just_connected_is_waited_for(store: Store) -> None:
+    found = recorder(store)
+    scene = Scene(store, found)
+    recording = await found.begin(PLACE, "run1")
+    asked = [asyncio.create_task(scene.camera(resource)) for resource in ("live.mp4", "hls.m3u8")]
+    answered, _ = await asyncio.wait(asked, timeout=0.2)
+    assert not answered
+    for each in of_clip(clip(frames=100, b_frames=0), scene.now_us - 4 * SECOND_US):
+        recording.push(each)
+    async with asyncio.timeout(10):
+        live, playlist = await asyncio.gather(*asked)
+    assert isinstance(live.body, Endless)
+    await anext(live.body.blocks)
+    assert "#EXTINF" in content(playlist).decode()
+    await recording.finish("the camera was switched off")
 
 
 async def test_it_ends_when_the_camera_changes_its_picture(store: Store) -> None:

@@ -175,12 +175,17 @@ class Hls:
             raise Problem(400, "too-long", "at most two days fit into one playlist")
         ended = "to" in query and to_us <= now_us
         target_us = VOD_TARGET_US if ended else LIVE_TARGET_US
-        chunks = await library.stored(place, from_us, to_us, MOST_CHUNKS)
-        if ended:
-            # Nothing follows any more in this window: what the open chunk has is all there is.
-            chunks = [chunk.as_closed() for chunk in chunks]
-        kinds = await asyncio.to_thread(_kinds, chunks)
-        segments = joined(chunks, kinds, target_us, from_us, to_us)
+
+        async def look() -> list[Segment]:
+            from_us, to_us = library.window(query, span_us)
+            chunks = await library.stored(place, from_us, to_us, MOST_CHUNKS)
+            if ended:
+                # Nothing follows any more in this window: the open chunk has all there is.
+                chunks = [chunk.as_closed() for chunk in chunks]
+            kinds = await asyncio.to_thread(_kinds, chunks)
+            return joined(chunks, kinds, target_us, from_us, to_us)
+
+        segments = await (library.once_recorded(place, look) if live else look())
         if not segments:
             raise not_found()
         numbered = (0, 0)

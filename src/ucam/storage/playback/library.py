@@ -1,10 +1,10 @@
 """What is kept, as the resources look at it: cameras, chunks closed and open, windows of time."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from ucam.base.times import parse_utc
 from ucam.media import MediaError
@@ -18,7 +18,11 @@ from ucam.storage.records import Chunk
 from ucam.storage.writer import LiveChunk, Piece
 
 DAY_US = 86_400_000_000
+# A camera that has just connected: its first keyframe and what follows it are on their way.
+FIRST_S = 10.0
+LOOK_S = 0.1
 Query = dict[str, str]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,10 @@ class Library:
         for place in [*known, *live]:
             if place.jid == jid and place.location in locations:
                 return place
+        # A camera that has just connected for the first time has no chunk yet.
+        for location in locations:
+            if self.recorder.recording(place := Place(location, jid)):
+                return place
         raise not_found()
 
     def live_of(self, place: Place) -> list[LiveChunk]:
@@ -86,6 +94,18 @@ class Library:
             for chunk in list(self.recorder.live.values())
             if chunk.place == place and chunk.pieces
         ]
+
+    async def once_recorded(
+        self, place: Place, look: Callable[[], Awaitable[Found | None]]
+    ) -> Found | None:
+        """What `look` finds; while the camera sends, that is waited for."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + FIRST_S
+        while not (found := await look()) and self.recorder.recording(place):
+            if loop.time() > until_s:
+                break
+            await asyncio.sleep(LOOK_S)
+        return found
 
     def window(self, query: Query, span_us: int = DAY_US) -> tuple[int, int]:
         """`from` and `to` in µs; absent: now, and `span_us` before it. Raises `Problem`."""

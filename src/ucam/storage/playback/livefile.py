@@ -78,7 +78,11 @@ def newest(library: Library, place: Place, after: int = 0) -> LiveChunk | None:
 
 async def live(library: Library, place: Place) -> Answer:
     """The endless file."""
-    chunk = newest(library, place)
+
+    async def look() -> LiveChunk | None:
+        return newest(library, place)
+
+    chunk = await library.once_recorded(place, look)
     if chunk is None:
         raise Problem(409, "not-recorded", "this camera is not being recorded now")
     headers = {"content-type": "video/mp4", "cache-control": "no-store"}
