@@ -11,32 +11,38 @@ from ucam.base.times import format_utc
 from ucam.storage.chain import ChainError, Link, parse
 from ucam.storage.database import Database
 from ucam.storage.layout import Place
-from ucam.storage.records import Chunk, Gap
+from ucam.storage.records import Gap
 from ucam.storage.sealing import Sealer, device_folder, public_pem
 
+SUMS, SUMS_SIGNATURE = "SHA256SUMS", "SHA256SUMS.sig"
+SIGNATURE_BYTES = 64  # Ed25519
 HOWTO = """\
 What this is
 ============
-Recordings of one camera, each file as its storage wrote it, and what proves that it is so.
-`manifest.txt` says which, and lists the stretches of time in which nothing was recorded.
+Recordings of one camera. The film beside this text is for looking at: a double click plays it.
+The files in the folder with the camera's name are the same, each as its storage wrote it, with
+what proves that it is so. `manifest.txt` says which, and lists the stretches of time in which
+nothing was recorded.
 
 How to check it
 ===============
 You need openssl 3.0 or newer and a POSIX shell. In this folder:
 
     openssl pkeyutl -verify -pubin -inkey public-key.pem \
--rawin -in manifest.txt -sigfile manifest.sig
+-rawin -in SHA256SUMS -sigfile SHA256SUMS.sig
+    sha256sum -c SHA256SUMS
 
-says that the storage made this bundle, and
+say that the storage made this bundle, and that the film and the texts are as it made them. And
 
-    sh check.sh
+    sh verify.sh
 
-says of every file whether it is what was recorded, and of every two neighbours whether one
-follows the other with nothing taken out between them. It ends with "all is as recorded".
+says the same, and of every file whether it is what was recorded, and of every two neighbours
+whether one follows the other with nothing taken out between them. It needs openssl alone, and
+ends with "all is as recorded".
 
 Whose key it is
 ===============
-Both commands believe `public-key.pem`. Compare its name with the one that `ucam verify` prints on
+All of them believe `public-key.pem`. Compare its name with the one that `ucam verify` prints on
 the storage itself, or that you were told when the storage was set up:
 
     openssl pkey -pubin -in public-key.pem -outform DER \
@@ -55,15 +61,25 @@ of what was signed for NUMBER - 1. KIND is `recorded`, or `recovered` when the h
 from the file after a power cut.
 """
 
-CHECK = """\
+VERIFY = """\
 #!/bin/sh
-# Checks every file of this folder against chain.txt. Exit status 0: all is as recorded.
+# Checks all of this folder: film and texts against SHA256SUMS, files against chain.txt.
+# Exit status 0: all is as recorded.
 cd "$(dirname "$0")" || exit 2
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 bad=0 before= number=
 complain() { bad=$((bad + 1)); echo "$1"; }
 digest() { openssl dgst -sha256 -r | cut -c 1-64; }
+openssl pkeyutl -verify -pubin -inkey public-key.pem -rawin -in SHA256SUMS \\
+    -sigfile SHA256SUMS.sig > "$work/said" 2>&1 || complain "SHA256SUMS: its signature is wrong"
+while read -r sum file; do
+    if [ ! -f "$file" ]; then
+        complain "$file: is missing"
+    elif [ "$(digest < "$file")" != "$sum" ]; then
+        complain "$file: is not what was exported"
+    fi
+done < SHA256SUMS
 while IFS= read -r line; do
     printf '%s' "${line% *}" > "$work/statement"
     printf '%s' "${line##* }" | openssl base64 -d -A > "$work/signature"
@@ -98,13 +114,9 @@ fi
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Names, and content or the file that has it. Chunks' files may have gone when they are read.
-
-    `unsealed`: how many chunks of the window are not in the chain and so are left out.
-    """
+    """Names, and content or the file that has it: a chunk's may have gone when it is read."""
 
     entries: tuple[tuple[str, bytes | Path], ...]
-    unsealed: int
 
 
 def lines_of_chunks(database: Database, place: Place, chunks: Sequence[int]) -> list[str]:
@@ -123,7 +135,6 @@ def lines_of_chunks(database: Database, place: Place, chunks: Sequence[int]) -> 
 def bundle(
     root: Path,
     place: Place,
-    chunks: Sequence[Chunk],
     lines: Sequence[str],
     gaps: Iterable[Gap],
     sealer: Sealer,
@@ -131,8 +142,11 @@ def bundle(
     window_us: tuple[int, int],
     made_us: int,
     made_for: str,
+    film: str,
 ) -> Bundle:
-    """What goes into the bundle of these closed chunks of one device; `lines`: their links."""
+    """What goes into the bundle of closed chunks of one device; `lines`: their links (a chunk
+    without one is left out); `film`: its name, or why there is none.
+    """
     links = []
     for line in lines:
         try:
@@ -141,12 +155,12 @@ def bundle(
             continue
         if isinstance(link, Link):
             links.append((line, link))
-    manifest = _manifest(place, [link for _, link in links], gaps, window_us, made_us, made_for)
+    made = f"up to {format_utc(made_us)} for {made_for}"
+    manifest = _manifest(place, [link for _, link in links], gaps, window_us, made, film)
     entries: list[tuple[str, bytes | Path]] = [
         ("HOWTO.txt", HOWTO.encode()),
-        ("check.sh", CHECK.encode()),
+        ("verify.sh", VERIFY.encode()),
         ("manifest.txt", manifest),
-        ("manifest.sig", sealer.sign(manifest)),
         ("public-key.pem", public_pem(sealer.keys[sealer.id])),
         ("chain.txt", "".join(f"{line}\n" for line, _ in links).encode()),
     ]
@@ -155,7 +169,7 @@ def bundle(
             entries.append((f"keys/{used}.pem", public_pem(sealer.keys[used])))
     folder = device_folder(root, place)
     entries += [(f"{place.jid}/{link.path}", folder / link.path) for _, link in links]
-    return Bundle(tuple(entries), len(chunks) - len(links))
+    return Bundle(tuple(entries))
 
 
 def _manifest(
@@ -163,15 +177,16 @@ def _manifest(
     links: Sequence[Link],
     gaps: Iterable[Gap],
     window_us: tuple[int, int],
-    made_us: int,
-    made_for: str,
+    made: str,
+    film: str,
 ) -> bytes:
     lines = [
         "ucam bundle 1",
         f"camera: {place.jid} in {place.location}",
         f"from: {format_utc(window_us[0])}",
         f"to: {format_utc(window_us[1])}",
-        f"made: up to {format_utc(made_us)} for {made_for}",
+        f"made: {made}",
+        f"film: {film}",
         f"files: {len(links)}",
         *(f"file: {link.path} link {link.number} {link.digest}" for link in links),
         *(

@@ -68,9 +68,17 @@ class Scene:
         method: Method = "GET",
         role: str = "user",
         token: str = "",
+        if_range: str | None = None,
+        if_none_match: str | None = None,
     ) -> Answer:
-        who = "owner@shop.loc"
-        request = Request(path, locations, wanted, method, role=role, who=who, token=token)
+        request = Request(
+            *(path, locations, wanted, method),
+            role=role,
+            who="owner@shop.loc",
+            token=token,
+            if_range=if_range,
+            if_none_match=if_none_match,
+        )
         return await self.handler.handle(request)
 
     async def camera(self, resource: str, wanted: str | None = None) -> Answer:

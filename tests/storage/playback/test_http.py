@@ -71,6 +71,14 @@ async def test_with_a_token_by_header_or_query(
     assert answer.status_code == 206
     assert answer.content == whole[100:300]
     assert answer.headers["content-range"] == f"bytes 100-299/{len(whole)}"
+    etag = answer.headers["etag"]
+    known = await client.get(f"/chunks/{START_US}", headers={**bearer, "If-None-Match": etag})
+    assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", etag)
+    resumed = {**bearer, "Range": "bytes=100-", "If-Range": etag}
+    answer = await client.get(f"/chunks/{START_US}", headers=resumed)
+    assert (answer.status_code, answer.content) == (206, whole[100:])
+    answer = await client.get(f"/chunks/{START_US}", headers={**resumed, "If-Range": '"other"'})
+    assert (answer.status_code, answer.content) == (200, whole)
     head = await client.head(f"/chunks/{START_US}", headers=bearer)
     assert head.headers["content-length"] == str(len(whole))
     assert head.content == b""

@@ -1,14 +1,12 @@
 """Requests and answers, as the data channel and HTTPS share them."""
 
 import os
-import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import msgspec
 
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 Method = Literal["GET", "PUT", "DELETE"]
 
 
@@ -16,7 +14,8 @@ Method = Literal["GET", "PUT", "DELETE"]
 class Request:
     """`path` with its query; `locations`: those whose cameras the viewer may see.
 
-    `role`, `who`: of the token. `token`: for the addresses in a playlist, which players follow
+    `range`, `if_range`, `if_none_match`: as the headers of these names (RFC 9110). `role`, `who`:
+    of the token. `token`: for the addresses in a playlist, which players follow
     without a header of their own; empty on the channel.
     """
 
@@ -27,6 +26,8 @@ class Request:
     role: str = "player"
     who: str = ""
     token: str = field(default="", repr=False)
+    if_range: str | None = None
+    if_none_match: str | None = None
 
 
 class Body(Protocol):
@@ -90,11 +91,15 @@ class Answer:
 
 
 class Problem(Exception):  # noqa: N818 - becomes an answer
-    """Why a request can't be answered: an HTTP status, a code for programs, a sentence."""
+    """Why a request can't be answered: an HTTP status, a code for programs, a sentence, and
+    headers that belong to the status.
+    """
 
-    def __init__(self, status: int, code: str, text: str) -> None:
+    def __init__(
+        self, status: int, code: str, text: str, headers: dict[str, str] | None = None
+    ) -> None:
         super().__init__(text)
-        self.status, self.code = status, code
+        self.status, self.code, self.headers = status, code, headers or {}
 
 
 def not_found() -> Problem:
@@ -111,22 +116,3 @@ def json_answer(content: object, status: int = 200) -> Answer:
     """An answer that is JSON."""
     headers = {"content-type": "application/json", "cache-control": "no-store"}
     return Answer(status, headers, msgspec.json.encode(content))
-
-
-def byte_range(wanted: str | None, size: int) -> tuple[int, int]:
-    """First byte and the one behind the last, of `bytes=A-B`, `bytes=A-` or `bytes=-N`
-    (RFC 9110 §14.1.2); one range at a time. Raises `Problem`.
-    """
-    if wanted is None:
-        return 0, size
-    match = _RANGE.fullmatch(wanted)
-    if match is None or match[1] == match[2] == "":
-        raise Problem(400, "bad-range", 'write the range as "bytes=0-999"')
-    if match[1] == "":
-        begin, end = max(0, size - int(match[2])), size
-    else:
-        begin = int(match[1])
-        end = size if match[2] == "" else min(size, int(match[2]) + 1)
-    if begin >= end:
-        raise Problem(416, "bad-range", f"there are {size} bytes")
-    return begin, end

@@ -1,116 +1,84 @@
-"""/cameras/JID/export?bundle=1: a tar of chunks and what proves them, made while it is sent."""
+"""/cameras/JID/export?bundle=1: one film, the chunks as they were written, and what proves them."""
 
-import os
-import tarfile
-from bisect import bisect_right
-from pathlib import Path
+import asyncio
+from collections.abc import Awaitable, Callable
 
 from ucam.storage.database import Database
-from ucam.storage.evidence import Bundle, bundle, lines_of_chunks
+from ucam.storage.evidence import bundle, lines_of_chunks
 from ucam.storage.layout import Place
-from ucam.storage.playback.answers import Answer, Problem, Request, byte_range, not_found
-from ucam.storage.playback.library import Library, Query
+from ucam.storage.playback.answers import Answer, Problem, Request, not_found
+from ucam.storage.playback.films import VirtualFile, etag_of
+from ucam.storage.playback.library import Library, Stored
+from ucam.storage.playback.progressive import Plan
+from ucam.storage.playback.ranges import wanted_part
+from ucam.storage.playback.tars import Film, Hashes, Slice, Tar
 
 MOST_CHUNKS = 20_000
-HOUR_US = 3_600_000_000
-_BLOCK = 512
+# Who plans a film: of which chunks, from when to when.
+Planner = Callable[[Place, list[Stored], int, int], Awaitable[Plan | None]]
 
 
-class Tar:
-    """A tar file that exists nowhere; its files are opened one at a time."""
+class Bundles:
+    """Answers it."""
 
-    def __init__(self, files: Bundle, mtime_s: int) -> None:
-        self._parts: list[bytes | tuple[Path, int]] = []
-        self._starts: list[int] = []
-        self.length = 0
-        self._open: tuple[Path, int] | None = None
-        for name, content in files.entries:
-            size = len(content) if isinstance(content, bytes) else content.stat().st_size
-            info = tarfile.TarInfo(f"evidence/{name}")
-            info.size, info.mtime = size, mtime_s
-            self._add(info.tobuf(tarfile.PAX_FORMAT))
-            if isinstance(content, bytes):
-                self._add(content)
-            elif size:
-                self._starts.append(self.length)
-                self._parts.append((content, size))
-                self.length += size
-            self._add(bytes(-size % _BLOCK))
-        self._add(bytes(2 * _BLOCK))
+    def __init__(self, plan: Planner) -> None:
+        self._plan = plan
+        self._hashes = Hashes()
 
-    def _add(self, data: bytes) -> None:
-        if data:
-            self._starts.append(self.length)
-            self._parts.append(data)
-            self.length += len(data)
+    async def export(
+        self,
+        library: Library,
+        place: Place,
+        chunks: list[Stored],
+        window_us: tuple[int, int],
+        name: str,
+        request: Request,
+    ) -> Answer:
+        """The closed chunks of these, whole, and of the window a film of this name."""
+        closed = [chunk for chunk in chunks if not chunk.is_open]
+        if len(closed) > MOST_CHUNKS:
+            raise Problem(400, "too-long", f"at most {MOST_CHUNKS} files fit into one bundle")
+        ids = [chunk.id for chunk in closed]
+        lines = await library.index.run(lines_of_chunks, place, ids)
+        if not lines:
+            raise not_found()
+        gaps = await library.index.run(Database.gaps, place, *window_us)
+        films, told = await self._films(place, closed, window_us, name)
+        last_us = max(chunk.end_us for chunk in closed)
+        sealer = library.recorder.space.sealer
+        files = bundle(
+            *(library.root, place, lines, gaps, sealer),
+            window_us=window_us,
+            # Not the time of asking: who asks for the rest of a file must get the rest of that one.
+            made_us=last_us,
+            made_for=request.who or "a player",
+            film=told,
+        )
+        try:
+            tar = await asyncio.to_thread(Tar, files, films, sealer, last_us // 1_000_000)
+        except FileNotFoundError:
+            raise Problem(404, "gone", "the oldest of it was deleted just now: ask again") from None
+        part = wanted_part(request, tar.length, tar.etag)
+        headers = {"cache-control": "private, no-cache", **part.headers}
+        if part.status == 304:
+            return Answer(304, headers)
+        headers["content-type"] = "application/x-tar"
+        file = f"{place.jid.partition('@')[0]}-evidence.tar"
+        headers["content-disposition"] = f'attachment; filename="{file}"'
+        return Answer(part.status, headers, Slice(tar, part.begin, part.end))
 
-    def read(self, position: int, size: int) -> bytes:
-        """As `Body` says."""
-        number = bisect_right(self._starts, position) - 1
-        part, within = self._parts[number], position - self._starts[number]
-        if isinstance(part, bytes):
-            return part[within : within + size]
-        path, length = part
-        if self._open is None or self._open[0] != path:
-            self.close()
-            self._open = (path, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
-        return os.pread(self._open[1], min(size, length - within), within)
-
-    def close(self) -> None:
-        """Close what is open."""
-        if self._open is not None:
-            os.close(self._open[1])
-            self._open = None
-
-
-class Slice:
-    """A range of a body."""
-
-    def __init__(self, whole: Tar, begin: int, end: int) -> None:
-        self._whole = whole
-        self._begin = begin
-        self.length = end - begin
-
-    def read(self, position: int, size: int) -> bytes:
-        """As `Body` says."""
-        return self._whole.read(self._begin + position, min(size, self.length - position))
-
-    def close(self) -> None:
-        """As `Body` says."""
-        self._whole.close()
-
-
-async def export(library: Library, place: Place, query: Query, request: Request) -> Answer:
-    """The closed chunks that touch the window, whole."""
-    from_us, to_us = library.window(query, HOUR_US)
-    chunks = await library.index.run(Database.chunks, place, from_us, to_us, MOST_CHUNKS)
-    if len(chunks) == MOST_CHUNKS:
-        raise Problem(400, "too-long", f"at most {MOST_CHUNKS} files fit into one bundle")
-    ids = [chunk.id for chunk in chunks]
-    lines = await library.index.run(lines_of_chunks, place, ids)
-    if not lines:
-        raise not_found()
-    gaps = await library.index.run(Database.gaps, place, from_us, to_us)
-    last_us = max(chunk.end_us for chunk in chunks)
-    files = bundle(
-        *(library.root, place, chunks, lines, gaps, library.recorder.space.sealer),
-        window_us=(from_us, to_us),
-        # Not the time of asking: who asks for the rest of a file must get the rest of that one.
-        made_us=last_us,
-        made_for=request.who or "a player",
-    )
-    try:
-        tar = Tar(files, last_us // 1_000_000)
-    except FileNotFoundError:
-        raise Problem(404, "gone", "the oldest of it was deleted just now: ask again") from None
-    begin, end = byte_range(request.range, tar.length)
-    name = f"{place.jid.partition('@')[0]}-evidence.tar"
-    headers = {
-        "content-type": "application/x-tar",
-        "accept-ranges": "bytes",
-        "cache-control": "private, no-store",
-        "content-disposition": f'attachment; filename="{name}"',
-    }
-    if request.range is not None:
-        headers["content-range"] = f"bytes {begin}-{end - 1}/{tar.length}"
-    return Answer(200 if request.range is None else 206, headers, Slice(tar, begin, end))
+    async def _films(
+        self, place: Place, chunks: list[Stored], window_us: tuple[int, int], name: str
+    ) -> tuple[list[Film], str]:
+        """The film, if all of it is of one codec, and what to say about it."""
+        try:
+            plan = await self._plan(place, chunks, *window_us)
+        except Problem as problem:
+            if problem.code != "codec-changed":
+                raise
+            return [], "none, for the camera changed its codec: the files play one by one"
+        if plan is None:
+            raise not_found()
+        etag = await asyncio.to_thread(etag_of, plan, chunks)
+        file = VirtualFile(plan, chunks, 0, plan.length)
+        return [Film(name, file, etag, self._hashes)], name

@@ -1,7 +1,8 @@
 """The playback protocol on one data channel: requests in, heads and pieces out, nothing piled up.
 
 → text    {"id": 7, "path": "/chunks/12", "range": "bytes=0-999", "method": "GET"}
-          or   {"id": 7, "abort": true}; range and method may be absent
+          or   {"id": 7, "abort": true}; range and method may be absent; if-range, if-none-match
+          as the headers of these names
 ← text    {"id": 7, "status": 206, "headers": {…}, "length": 1000}
 ← binary  [u32 id, big-endian][at most 64 KiB of the body], until `length` bytes were sent
 """
@@ -36,10 +37,12 @@ class Wire(Protocol):
         """Queue a message; raises when the channel is closed."""
 
 
-class _Ask(msgspec.Struct):
+class _Ask(msgspec.Struct, rename="kebab"):
     id: int
     path: str | None = None
     range: str | None = None
+    if_range: str | None = None
+    if_none_match: str | None = None
     method: Method = "GET"
     abort: bool = False
 
@@ -124,6 +127,8 @@ class Channel:
                     ask.method,
                     role=self._role,
                     who=self._who,
+                    if_range=ask.if_range,
+                    if_none_match=ask.if_none_match,
                 )
             )
             if isinstance(answer.body, Endless):

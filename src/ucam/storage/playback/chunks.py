@@ -10,11 +10,11 @@ from ucam.storage.playback.answers import (
     Answer,
     FileSlice,
     Request,
-    byte_range,
     json_answer,
     not_found,
 )
 from ucam.storage.playback.library import Library, Query
+from ucam.storage.playback.ranges import Part, wanted_part
 from ucam.storage.playback.views import closed_entry, live_entry
 
 MOST_CHUNKS = 400  # with their fragments; the answer says "more" when there are more
@@ -39,31 +39,28 @@ async def chunk_bytes(library: Library, number: int, request: Request) -> Answer
     for _ in range(2):
         live = library.recorder.live.get(number)
         if live is not None and live.place.location in request.locations:
-            found = await _open(live.path, live.durable_bytes, request.range, live=True)
+            # Its end changes, and so does its beginning when it is closed: it has no tag.
+            part = wanted_part(request, live.durable_bytes, grows=True)
+            found = await _open(live.path, part, "no-store")
             if found is not None:
                 return found
         chunk = await library.index.run(Database.chunk, number)
         if chunk is not None and chunk.place.location in request.locations:
-            found = await _open(library.path(chunk), chunk.bytes, request.range, live=False)
+            part = wanted_part(request, chunk.bytes, f'"{chunk.id:x}-{chunk.bytes:x}"')
+            found = await _open(library.path(chunk), part, "private, max-age=3600")
             if found is not None:
                 return found
     raise not_found()
 
 
-async def _open(path: Path, size: int, wanted: str | None, *, live: bool) -> Answer | None:
+async def _open(path: Path, part: Part, cached: str) -> Answer | None:
     """Part of a file; None when it isn't there (any more)."""
-    begin, end = byte_range(wanted, size)
+    headers = {"cache-control": cached, **part.headers}
+    if part.status == 304:
+        return Answer(304, headers)
     try:
         descriptor = await asyncio.to_thread(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
-    headers = {
-        "content-type": "video/mp4",
-        "accept-ranges": "bytes",
-        "cache-control": "no-store" if live else "private, max-age=3600",
-    }
-    status = 200
-    if wanted is not None:
-        status = 206
-        headers["content-range"] = f"bytes {begin}-{end - 1}/{'*' if live else size}"
-    return Answer(status, headers, FileSlice(descriptor, begin, end - begin))
+    headers["content-type"] = "video/mp4"
+    return Answer(part.status, headers, FileSlice(descriptor, part.begin, part.end - part.begin))

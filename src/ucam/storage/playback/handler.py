@@ -111,7 +111,11 @@ class Handler:
                     gives="image/webp",
                     query=("from", "interval"),
                 ),
-                camera(lambda place, asked: self._thumbnails.sheet(library, place, asked.query)),
+                camera(
+                    lambda place, asked: self._thumbnails.sheet(
+                        library, place, asked.query, asked.request
+                    )
+                ),
             ),
             Route(
                 described(
@@ -197,7 +201,9 @@ class Handler:
             route, name = self._find(parts, request.method)
             return await route.answer(Asked(request, name, query))
         except Problem as found:
-            return problem(found.status, found.code, str(found))
+            answer = problem(found.status, found.code, str(found))
+            answer.headers.update(found.headers)
+            return answer
 
     def _find(self, parts: list[str], method: Method) -> tuple[Route, str]:
         other = False

@@ -77,6 +77,8 @@ class HttpApi:
             role=claims.role,
             who=str(claims.jid),
             token=token,
+            if_range=headers.get("if-range"),
+            if_none_match=headers.get("if-none-match"),
         )
         answer = await self._handler.handle(request)
         return answer, claims.exp if isinstance(answer.body, Endless) else math.inf
@@ -98,7 +100,7 @@ async def _watch(receive: Receive, gone: asyncio.Event) -> None:
 
 async def _send(answer: Answer, send: Send, over: Callable[[], bool], *, body: bool) -> None:
     headers = {**answer.headers, "x-content-type-options": "nosniff"}
-    if answer.length is not None:
+    if answer.length is not None and answer.status != 304:
         headers["content-length"] = str(answer.length)
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": encoded})

@@ -11,9 +11,14 @@ _PARAMETERS = {
     "from": "RFC 3339; absent: some time before `to`",
     "to": "RFC 3339; absent: now",
     "interval": "seconds between pictures",
-    "bundle": "1: a tar of the chunks and of what proves them, instead of one MP4",
+    "bundle": "1: a tar of that MP4, the chunks and what proves them",
     "jid": "the camera's JID",
     "id": "the chunk's id: its start in microseconds since 1970",
+}
+_HEADERS = {
+    "Range": "one range of bytes (RFC 9110)",
+    "If-Range": "an ETag: the range only if it is still of this file, else all of it",
+    "If-None-Match": "an ETag: 304 if it is still this file",
 }
 _TIMES = ("from", "to")
 
@@ -73,15 +78,16 @@ def _operation(resource: Described) -> dict[str, Any]:
     answers: dict[str, Any] = {"200": good}
     if resource.ranges:
         answers["206"] = {**good, "description": "the range that was asked for"}
+        answers["304"] = {"description": "as If-None-Match says, the client has it"}
     problem = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     answers["default"] = {"description": "what is wrong", "content": problem}
     parameters = [_parameter(name, "path") for name in re.findall(r"\{(\w+)\}", resource.path)]
     parameters += [_parameter(name, "query") for name in resource.query]
     if resource.ranges:
-        text = "one range of bytes (RFC 9110)"
-        parameters.append(
-            {"name": "Range", "in": "header", "description": text, "schema": {"type": "string"}}
-        )
+        parameters += [
+            {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
+            for name, text in _HEADERS.items()
+        ]
     return {
         "summary": resource.summary + (" (HTTPS only)" if resource.https else ""),
         "operationId": _name(resource),
