@@ -73,7 +73,7 @@ def test_chunks_by_size_and_by_what_is_allowed_now() -> None:
 
 def test_it_begins_at_a_keyframe() -> None:
     cutter = Cutter(None, None)
-    source = [replace(unit, keyframe=unit.number == 30) for unit in units(60)]
+    source = [unit._replace(keyframe=unit.number == 30) for unit in units(60)]
     actions = cut(cutter, iter(source))
     assert opens(actions)[0].first_number == 30
     assert cutter.dropped == 30
@@ -111,7 +111,7 @@ def test_lost_access_units_end_the_chunk() -> None:
 
 def test_a_hole_in_time_ends_the_chunk() -> None:
     late = [
-        unit if unit.number < 40 else replace(unit, utc_us=unit.utc_us + 5_000_000)
+        unit if unit.number < 40 else unit._replace(utc_us=unit.utc_us + 5_000_000)
         for unit in units(100)
     ]
     actions = cut(Cutter(None, None), iter(late))
@@ -137,7 +137,7 @@ def test_a_hole_is_one_also_when_nothing_was_waiting() -> None:
 
 def test_a_clock_that_goes_back_ends_the_chunk() -> None:
     back = [
-        unit if unit.number < 50 else replace(unit, utc_us=unit.utc_us - 30_000_000)
+        unit if unit.number < 50 else unit._replace(utc_us=unit.utc_us - 30_000_000)
         for unit in units(100)
     ]
     actions = cut(Cutter(None, None), iter(back))

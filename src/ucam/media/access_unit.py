@@ -1,10 +1,9 @@
 """One coded picture with its times."""
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class AccessUnit:
+class AccessUnit(NamedTuple):
     """One coded picture. Access units travel in decode order; with B-frames `pts_90k` goes back.
 
     `data`: its NAL units, each behind a 4-byte big-endian length (ISO/IEC 14496-15 §4.3.2).
@@ -13,8 +12,13 @@ class AccessUnit:
     `number`: its place in its run; the run's first is whatever the publisher says, then +1 each.
     """
 
-    data: bytes = field(repr=False)
+    data: bytes
     pts_90k: int
     utc_us: int
     keyframe: bool
     number: int
+
+    def __repr__(self) -> str:
+        """Without its data, which nobody wants in a log."""
+        kind = "keyframe" if self.keyframe else "picture"
+        return f"<{kind} {self.number}, {len(self.data)} bytes, pts {self.pts_90k}, {self.utc_us}>"

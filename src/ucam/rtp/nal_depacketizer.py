@@ -84,7 +84,8 @@ class NalDepacketizer(ABC):
         jumped = sequence != self._expected and self._jump(sequence)
         self._expected = (sequence + 1) & 0xFFFF
         if timestamp != self._timestamp:
-            self._finish()
+            if self._timestamp >= 0:
+                self._finish()
             self._begin(timestamp)
             self._whole = not jumped  # its first packets may be among the lost
         if extension and self._ntp64_id is not None and self._capture is None:
@@ -98,7 +99,7 @@ class NalDepacketizer(ABC):
         if second >= 0x80:
             self._marked = True
             self._finish()
-            self._begin(-1)
+            self._timestamp, self._parts = -1, []
 
     def pull(self) -> Unit | None:
         """The next whole access unit in decode order, None if there is none yet."""

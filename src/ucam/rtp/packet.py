@@ -54,6 +54,11 @@ def capture_time_us(data: bytes | memoryview, extension: int, end: int, element:
 
     `extension` to `end` as in `extension_elements`; `element`: its id, as the SDP says.
     """
+    profile = data[extension - 4] << 8 | data[extension - 3]
+    one_byte = profile == ONE_BYTE and end - extension >= 9
+    if one_byte and element < _PADDING and data[extension] == element << 4 | 7:
+        # As ours and GStreamer's senders write it, for every picture: the first, in 8 bytes.
+        return from_ntp64(int.from_bytes(data[extension + 1 : extension + 9]))
     stamp = extension_elements(data, extension, end).get(element, b"")
     return from_ntp64(int.from_bytes(stamp)) if len(stamp) == 8 else None
 

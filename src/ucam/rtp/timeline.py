@@ -83,10 +83,13 @@ class Timeline:
             self._before = self._newest = _Anchor(pts_us, target_us)
             return Moment(pts_90k, pts_us + target_us, stepped=newest is not None)
         if pts_us > newest.pts_us:
-            most_us = int((pts_us - newest.pts_us) * self._slew)
-            slewed_us = max(-most_us, min(most_us, target_us - newest.offset_us))
+            if target_us != newest.offset_us:
+                most_us = int((pts_us - newest.pts_us) * self._slew)
+                wanted_us = target_us - newest.offset_us
+                target_us = newest.offset_us + max(-most_us, min(most_us, wanted_us))
             self._before = newest
-            self._newest = _Anchor(pts_us, newest.offset_us + slewed_us)
+            self._newest = _Anchor(pts_us, target_us)
+            return Moment(pts_90k, pts_us + target_us, stepped=False)
         return Moment(pts_90k, pts_us + self._offset_at(pts_us), stepped=False)
 
     def _offset_at(self, pts_us: int) -> int:
@@ -103,15 +106,15 @@ class Timeline:
 
     def _target(self, pts_us: int, capture_utc_us: int | None, arrival_utc_us: int) -> int:
         """UTC − pts by the best that is known."""
+        if capture_utc_us is not None:
+            self._captured_us = capture_utc_us - pts_us
+        if self._captured_us is not None:
+            return self._captured_us
         arrived_us = arrival_utc_us - pts_us
         if not self._windows or arrival_utc_us >= self._window_end_us:
             self._windows = [arrived_us, *self._windows[:1]]
             self._window_end_us = arrival_utc_us + self._window_us
         self._windows[0] = min(self._windows[0], arrived_us)
-        if capture_utc_us is not None:
-            self._captured_us = capture_utc_us - pts_us
-        if self._captured_us is not None:
-            return self._captured_us
         if self._reported_us is not None and abs(self._reported_us - arrived_us) < self._trust_us:
             return self._reported_us
         return min(self._windows)

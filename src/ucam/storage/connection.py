@@ -1,11 +1,10 @@
-"""One RTSPS connection: a TLS socket on one side, a recording or a live stream on the other."""
+"""One RTSPS connection: a TLS link on one side, a recording or a live stream on the other."""
 
-import asyncio
 import logging
 import os
 import secrets
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from prometheus_client import Counter
 
@@ -33,6 +32,7 @@ from ucam.rtsp.server import (
 from ucam.storage.access import Denied
 from ucam.storage.intake import Intake
 from ucam.storage.layout import Place
+from ucam.storage.link import MOST_RESTED_BYTES, Link
 from ucam.storage.live import Channels, Ended, Reader, Source
 from ucam.storage.playing import NOT_FOUND, Playing
 from ucam.storage.recorder import Recording
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-RECEIVE_BUFFER_BYTES = 64 * 1024
 SESSION_TIMEOUT_S = 30
 BEFORE_RECORD_S = 20.0  # to get from the connection to the first media
 # Without a packet for so long a run has ended: the gap has its reason, the connection is freed.
@@ -54,15 +53,13 @@ DISCONNECTED = "the camera was not connected"
 LOST = Counter("ucam_storage_lost_packets", "RTP packets that never came, or came broken")
 
 
-class Connection(asyncio.BufferedProtocol):
-    """One publisher's or player's socket. Owned by `IngestServer`."""
+class Connection:
+    """One publisher or player, at the end of a `Link`. Owned by `IngestServer`."""
 
     def __init__(self, server: "IngestServer") -> None:
         self._server = server
         self._rtsp = ServerConnection(os.urandom(16), session_timeout_s=SESSION_TIMEOUT_S)
-        # Of all connections: what it holds has been copied when the next one gets it.
-        self._buffer = server.receive_buffer
-        self._transport: asyncio.Transport | None = None
+        self._link: Link | None = None
         self._place: Place | None = None
         self._expires_s: float | None = None
         self._run: RunLine | None = None
@@ -81,31 +78,26 @@ class Connection(asyncio.BufferedProtocol):
         self._lost = 0
         self.peer = "?"
 
-    # From the transport
+    # From the link
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connected(self, link: Link) -> None:
         """A TLS connection stands."""
-        # uvloop's transports are such in all but name.
-        self._transport = cast(asyncio.Transport, transport)
-        address = transport.get_extra_info("peername")
-        self.peer = f"{address[0]}:{address[1]}" if address else "?"
+        self._link = link
+        self.peer = link.peer
         if not self._server.admit(self):
-            self._transport.abort()
+            link.abort()
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the transport puts what comes."""
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """So many bytes have come."""
+    def received(self, data: memoryview) -> None:
+        """So much has come."""
         self._heard_s = time.monotonic()
-        self._handle(self._buffer[:nbytes])
+        self._handle(data)
+        # Who watches must not wait for it, and who is behind isn't kept back.
+        source = self._source
+        if source is not None and not source.watched and len(data) < MOST_RESTED_BYTES:
+            assert self._link is not None
+            self._link.rest()
 
-    def eof_received(self) -> bool:
-        """The peer has ended its side: so do we."""
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
+    def lost(self) -> None:
         """The socket is gone."""
         self._server.forget(self)
         self._end(self._reason)
@@ -120,8 +112,8 @@ class Connection(asyncio.BufferedProtocol):
         self._send()
 
     def _send(self) -> None:
-        if self._transport is not None and (data := self._rtsp.data_to_send()):
-            self._transport.write(data)
+        if self._link is not None and (data := self._rtsp.data_to_send()):
+            self._link.write(data)
 
     def _react(self, event: Event) -> None:
         match event:
@@ -138,14 +130,14 @@ class Connection(asyncio.BufferedProtocol):
                 self._playing.pause()
             case Announced() | ParameterQuery() | DescribeRequested():
                 self._deciding = True
-                if self._transport is not None:
-                    self._transport.pause_reading()
+                if self._link is not None:
+                    self._link.pause()
                 self._server.spawn(self, self._decide(event))
             case Closed():
                 self._said_goodbye = True
                 _log.info("%s: closed: %s", self.name, ascii(event.reason))
                 self._send()
-                self._close_transport()
+                self._close()
 
     @property
     def name(self) -> str:
@@ -164,8 +156,8 @@ class Connection(asyncio.BufferedProtocol):
         except Denied as denied:
             self._refuse(event, denied)
         self._deciding = False
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+        if self._link is not None:
+            self._link.resume()
         self._handle(b"")
 
     def _refuse(self, event: Decision, denied: Denied) -> None:
@@ -186,11 +178,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def _play(self, event: PlayRequested) -> None:
         assert self._playing is not None
-        assert self._transport is not None
-        transport = self._transport
-        player = Reader(
-            event.channels, transport.write, transport.get_write_buffer_size, self._dismiss
-        )
+        assert self._link is not None
+        player = Reader(event.channels, self._link.write, self._link.backlog, self._dismiss)
         try:
             self._playing.play(event, player)
         except Denied as denied:
@@ -206,8 +195,8 @@ class Connection(asyncio.BufferedProtocol):
         if not self._ended:
             _log.info("%s: no longer plays: %s", self.name, reason)
             self._reason = reason
-            if self._transport is not None:
-                self._transport.abort()
+            if self._link is not None:
+                self._link.abort()
 
     # A publisher
 
@@ -300,13 +289,13 @@ class Connection(asyncio.BufferedProtocol):
 
     def _pressure(self, full: bool) -> None:
         """The disk is slower than the socket: the publisher must keep what it has."""
-        if self._transport is None or self._deciding or self._transport.is_closing():
+        if self._link is None or self._deciding:
             return
         self._held = full
         if full:
-            self._transport.pause_reading()
+            self._link.pause()
         else:
-            self._transport.resume_reading()
+            self._link.resume()
 
     def _fault(self, text: str) -> None:
         self.end(text)
@@ -337,13 +326,11 @@ class Connection(asyncio.BufferedProtocol):
         if not self._ended:
             _log.info("%s: ended: %s", self.name, reason)
             self._reason = reason
-            self._close_transport()
+            self._close()
 
-    def _close_transport(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-            # A peer that doesn't answer TLS's goodbye must not hold the socket.
-            asyncio.get_running_loop().call_later(2, self._transport.abort)
+    def _close(self) -> None:
+        if self._link is not None:
+            self._link.close()
 
     def _end(self, reason: str) -> None:
         if self._ended:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import ssl
 import time
 from collections.abc import Coroutine
@@ -11,14 +12,16 @@ from typing import Any
 from ucam.base.service import Fault
 from ucam.base.units import Listen
 from ucam.storage.access import Access
-from ucam.storage.connection import RECEIVE_BUFFER_BYTES, Connection
+from ucam.storage.connection import Connection
+from ucam.storage.link import Link, Links
 from ucam.storage.live import Live
 from ucam.storage.recorder import STOPPED, Recorder
 
 _log = logging.getLogger(__name__)
 
 MOST_CONNECTIONS = 512  # above it a new one is closed at once
-TLS_HANDSHAKE_S = 10.0
+# Of each connection, in the kernel: what a camera sends while its link rests, and its keyframes.
+SOCKET_BYTES = 512 * 1024
 
 
 class IngestServer:
@@ -31,27 +34,27 @@ class IngestServer:
         self.recorder = recorder
         self.access = access
         self.live = Live()
-        self.receive_buffer = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
         self._tasks = tasks
         self._connections: set[Connection] = set()
         self._empty = asyncio.Event()
         self._empty.set()
         self._server: asyncio.Server | None = None
+        self._links: Links | None = None
 
     async def listen(self, address: Listen, context: ssl.SSLContext) -> int:
         """Accept connections; returns the port. Raises `Fault`."""
+        links = self._links = Links(context)
         try:
             self._server = await asyncio.get_running_loop().create_server(
-                lambda: Connection(self),
+                lambda: Link(links, lambda: Connection(self)),
                 address.host,
                 address.port,
-                ssl=context,
-                ssl_handshake_timeout=TLS_HANDSHAKE_S,
-                ssl_shutdown_timeout=2,
                 backlog=256,
             )
         except OSError as error:
             raise Fault(f"[rtsps] listen = {str(address)!r}: {error.strerror or error}") from None
+        for listening in self._server.sockets:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BYTES)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
@@ -92,6 +95,8 @@ class IngestServer:
         """No new connections; the present ones end."""
         if self._server is not None:
             self._server.close()
+        if self._links is not None and self._connections:
+            await self._links.catch_up()
         for connection in list(self._connections):
             connection.end(STOPPED)
         # Their last words may need the TaskGroup; aborted after 2 s, none is left.

@@ -84,6 +84,11 @@ class Source:
     def __init__(self, feed: "Feed") -> None:
         self._feed = feed
 
+    @property
+    def watched(self) -> bool:
+        """Whether somebody plays it now."""
+        return bool(self._feed.readers)
+
     def media(
         self,
         packets: list[tuple[int, memoryview]],

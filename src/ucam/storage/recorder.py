@@ -85,6 +85,7 @@ class Recording:
         self._early: deque[AccessUnit] = deque(maxlen=MOST_EARLY)
         self.duplicates = 0
         self.received = 0
+        self._counted = (0, 0)  # of these two, what the metrics know
         # Set by the connection: read on or not, and give up.
         self.on_pressure: Callable[[bool], None] = lambda _full: None
         self.on_fault: Callable[[str], None] = lambda _text: None
@@ -96,13 +97,11 @@ class Recording:
             return
         self._last_push_s = self._loop.time()
         self.received += 1
-        FRAMES.inc()
         if self._stored is not None and unit.number <= self._stored:
             self.duplicates += 1
-            DUPLICATES.inc()
             return
         actions: list[Action] = []
-        if track != self._track:
+        if track is not self._track and track != self._track:
             actions += self._begin(track)
         elif stepped:
             actions += self._cutter.end("the camera's clock was set")
@@ -135,6 +134,7 @@ class Recording:
 
     def tick(self) -> None:
         """Call it twice a second: what waits for a successor that doesn't come is written."""
+        self._count()
         if self._finished is None and self._loop.time() - self._last_push_s > STALLED_S:
             self._post(self._cutter.flush())
         busy_since_s = self._busy_since_s
@@ -143,6 +143,13 @@ class Recording:
             if hanging_s > HANGS_S:
                 text = f"the disk has not answered for {hanging_s:.0f} s"
                 self._recorder.troubled(f"{self.place.jid} can't be recorded: {text}")
+
+    def _count(self) -> None:
+        """For the metrics; not at each access unit, for a counter has a lock."""
+        frames, duplicates = self._counted
+        self._counted = (self.received, self.duplicates)
+        FRAMES.inc(self.received - frames)
+        DUPLICATES.inc(self.duplicates - duplicates)
 
     async def finish(self, reason: str) -> None:
         """Write what was received, close the chunk; returns when it is in the index.
@@ -154,6 +161,7 @@ class Recording:
             if self._writer.fault is not None:
                 reason = f"storage could not write: {self._writer.fault}"
             self._ending.set()
+            self._count()
             self._recorder.leave(self, reason)
             self._post(self._cutter.end(reason))
             self._worker.submit(lambda: None).add_done_callback(self._drained)

@@ -1,6 +1,6 @@
 """A publisher's packets into numbered, timed access units. No I/O; arrival times are arguments."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ucam.media import MediaError
@@ -70,26 +70,30 @@ class Stream:
         except RTPError:
             self.bad_reports += 1
 
-    def rtp(self, packet: bytes | memoryview, arrival_utc_us: int) -> Iterable[Arrived]:
+    def rtp(self, packet: bytes | memoryview, arrival_utc_us: int) -> Sequence[Arrived]:
         """An RTP packet, and the access units that are whole with it."""
         self._depacketizer.push(packet)
         unit = self._depacketizer.pull()
         # Hundreds of packets a second end no access unit: they must cost nothing here.
         return () if unit is None else self._arrive(unit, arrival_utc_us)
 
-    def flush(self, arrival_utc_us: int) -> Iterable[Arrived]:
+    def flush(self, arrival_utc_us: int) -> Sequence[Arrived]:
         """The stream has ended: the access unit begun is whole."""
         self._depacketizer.flush()
         unit = self._depacketizer.pull()
         return () if unit is None else self._arrive(unit, arrival_utc_us)
 
-    def _arrive(self, first: Unit, arrival_utc_us: int) -> Iterator[Arrived]:
+    def _arrive(self, first: Unit, arrival_utc_us: int) -> list[Arrived]:
+        found: list[Arrived] = []
         unit: Unit | None = first
         while unit is not None:
-            yield from self._number_and_time(unit, arrival_utc_us)
+            arrived = self._number_and_time(unit, arrival_utc_us)
+            if arrived is not None:
+                found.append(arrived)
             unit = self._depacketizer.pull()
+        return found
 
-    def _number_and_time(self, unit: Unit, arrival_utc_us: int) -> Iterator[Arrived]:
+    def _number_and_time(self, unit: Unit, arrival_utc_us: int) -> Arrived | None:
         dropped, self._dropped = self._dropped, self._depacketizer.dropped_units
         # At least one number is skipped after a loss: how many were lost nobody knows.
         self._number += max(self._dropped - dropped, 1 if unit.after_loss else 0)
@@ -98,10 +102,10 @@ class Stream:
             self._describe(unit.parameter_sets)
         if self._track is None:
             self.undescribed += 1
-            return
+            return None
         moment = self._timeline.place(unit.rtp_timestamp, unit.capture_utc_us, arrival_utc_us)
         access_unit = AccessUnit(unit.data, moment.pts_90k, moment.utc_us, unit.keyframe, number)
-        yield Arrived(access_unit, self._track, moment.stepped)
+        return Arrived(access_unit, self._track, moment.stepped)
 
     def _describe(self, parameter_sets: tuple[bytes, ...]) -> None:
         try:
