@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from storage.helpers import PLACE, START_US
-from ucam.storage.database import INDEX_MARGIN, DamagedIndex, Database, IndexFault
+from ucam.storage.database import DamagedIndex, Database, IndexFault
 from ucam.storage.layout import INDEX, Place
 from ucam.storage.records import Chunk, Durable, Gap
 from ucam.storage.rotation import Candidate
+from ucam.storage.sqlite import INDEX_MARGIN
 
 YARD = Place("studio", "cam002@studio.loc")
 ELSEWHERE = Place("shop", "cam001@studio.loc")
