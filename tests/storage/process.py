@@ -61,7 +61,7 @@ class StorageProcess:
             self._process = subprocess.Popen(
                 [*self._under, *self.command("storage")], stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             match = re.search(r"listening on rtsps://127.0.0.1:(\d+)", self.log.read_text())
             if match:
@@ -82,7 +82,7 @@ class StorageProcess:
         if self._process is None:
             return
         self._process.terminate()
-        assert self._process.wait(10) == 0, self.log.read_text()
+        assert self._process.wait(60) == 0, self.log.read_text()
         self._process = None
 
     def fsck(self) -> subprocess.CompletedProcess[str]:
