@@ -150,8 +150,8 @@ async def main(clip: str, packet: str, speed: str, seconds: str) -> None:
     start_s, interval_s = loop.time() + 0.2, 1 / RATE / pace
     async with asyncio.TaskGroup() as tasks:
         for number, stream in enumerate(streams):
-            # Cameras aren't in step.
-            offset_s = interval_s * number / len(streams)
+            # Cameras aren't in step: their keyframes, one a second, come one after the other.
+            offset_s = number / len(streams) / pace
             tasks.create_task(stream.send(media.units, interval_s, start_s + offset_s))
     print(*(stream.sent for stream in streams), flush=True)
 

@@ -16,6 +16,8 @@ from typing import Protocol, cast
 _log = logging.getLogger(__name__)
 
 BUFFER_BYTES = 256 * 1024
+# What a MemoryBIO has held once it holds room for as long as it lives.
+PIECE_BYTES = 32 * 1024
 HANDSHAKE_S = 10.0
 MOST_HANDSHAKES = 256  # at a time; above it a new connection is closed at once
 GOODBYE_S = 2.0
@@ -105,18 +107,21 @@ class Link(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """So many have come."""
-        self._incoming.write(self._links.sealed[:nbytes])
-        try:
-            if self._owner is None:
-                self._tls.do_handshake()
-                self._begin()
-            self._read()
-        except ssl.SSLWantReadError:
-            self._flush()
-        except ssl.SSLError as error:
-            self._flush()  # an alert that says so
-            _log.info("%s: TLS failed: %s", self.peer, error.reason or error)
-            self.abort()
+        for begin in range(0, nbytes, PIECE_BYTES):
+            self._incoming.write(self._links.sealed[begin : min(nbytes, begin + PIECE_BYTES)])
+            try:
+                if self._owner is None:
+                    self._tls.do_handshake()
+                    self._begin()
+                self._read()
+            except ssl.SSLWantReadError:
+                self._flush()
+            except ssl.SSLError as error:
+                self._flush()  # an alert that says so
+                _log.info("%s: TLS failed: %s", self.peer, error.reason or error)
+                self.abort()
+            if self._closing:
+                return
 
     def eof_received(self) -> bool:
         """The peer has ended its side: so do we."""
