@@ -10,10 +10,10 @@ from storage.helpers import PLACE, START_US, cut, opened, units
 from ucam.storage.chain import Link
 from ucam.storage.cutter import CloseChunk, Cutter
 from ucam.storage.database import Database
-from ucam.storage.layout import CHAIN, CHAIN_GONE, INDEX
+from ucam.storage.layout import CHAIN, CHAIN_GONE, INDEX, places
 from ucam.storage.recovery import nothing_shown
 from ucam.storage.sealing import KEY_NAME, public_keys, verified
-from ucam.storage.verify import Verdict, places, verify
+from ucam.storage.verify import Verdict, verify
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,11 @@ import argparse
 from ucam.base.times import parse_utc
 from ucam.cli.service import config_argument, load_or_explain
 from ucam.storage.config import StorageConfig
+from ucam.storage.layout import places
 from ucam.storage.progress import ProgressBar
 from ucam.storage.sealing import public_keys
 from ucam.storage.service import state_folder
-from ucam.storage.verify import places, verify
+from ucam.storage.verify import verify
 
 HELP = "are the recordings those that were recorded, all of them, in their order?"
 LAST_US = 1 << 62

@@ -154,6 +154,14 @@ class Chunks(Devices):
             yield from batch
             after = batch[-1].id
 
+    def between(self, place: Place, from_us: int, to_us: int) -> list[Chunk]:
+        """The chunks of a device that begin in [from, to), leaving or not, oldest first."""
+        return self._chunks(
+            "c.device = (SELECT id FROM devices WHERE location = ? AND jid = ?)"
+            " AND c.id >= ? AND c.id < ? ORDER BY c.id",
+            *(place.location, place.jid, from_us, to_us),
+        )
+
     def leaving(self) -> list[Chunk]:
         """The chunks whose deletion was begun."""
         return self._chunks("c.leaving ORDER BY c.id")

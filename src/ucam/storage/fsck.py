@@ -17,7 +17,16 @@ from ucam.media import MediaError
 from ucam.media.clock import microseconds
 from ucam.storage.config import StorageConfig
 from ucam.storage.database import Database, IndexFault
-from ucam.storage.layout import INDEX, Found, Place, chunk_path, walk
+from ucam.storage.devices import DAY_US
+from ucam.storage.layout import (
+    INDEX,
+    Found,
+    Place,
+    chunk_path,
+    days,
+    files_of_day,
+    places,
+)
 from ucam.storage.rebuild import Progress
 from ucam.storage.records import Chunk, Gap
 from ucam.storage.recovery import nothing_shown
@@ -69,21 +78,23 @@ def look(
 def _problems(
     config: StorageConfig, root: Path, database: Database, progress: Progress | None
 ) -> Iterator[str]:
-    """Without `progress` files aren't read."""
+    """Without `progress` files aren't read. A day of a device is in memory at a time."""
     yield from (f"{root / INDEX}: {text}" for text in database.problems())
-    chunks = list(database.all_chunks())
-    found = walk(root)
-    yield from _rows_and_files(root, chunks, found.files, database)
     yield from _size(config, root)
-    if progress is not None:
-        for done, chunk in enumerate(chunks, 1):
-            yield from _content(root, chunk)
-            progress(done, len(chunks))
-    of_places: dict[Place, list[Chunk]] = {}
-    for chunk in chunks:
-        of_places.setdefault(chunk.place, []).append(chunk)
-    for place, of_place in sorted(of_places.items()):
-        yield from _order(root, of_place, database.gaps(place, 0, 1 << 62))
+    done, total = 0, database.count
+    for place in sorted({*database.places(), *places(root)}):
+        order = Order(root, database, place)
+        for day_us in sorted({*database.days(place), *days(root, place)}):
+            # The files first: one that is closed meanwhile has its row then.
+            files = files_of_day(root, place, day_us)
+            chunks = database.between(place, day_us, day_us + DAY_US)
+            yield from _rows_and_files(root, chunks, files, database)
+            for chunk in chunks:
+                yield from order.problems(chunk)
+                if progress is not None:
+                    yield from _content(root, chunk)
+                    done += 1
+                    progress(done, max(done, total))
 
 
 def _rows_and_files(
@@ -168,18 +179,37 @@ def _decode(path: Path, data: bytes, kind: str) -> Iterator[str]:
         yield f"{path}: does not decode: no {kind} came out"
 
 
-def _order(root: Path, chunks: list[Chunk], gaps: list[Gap]) -> Iterator[str]:
+class Order:
     """No two chunks of a device overlap but after a told step back; each gap has its reason."""
-    reached_us = chunks[0].end_us if chunks else 0
-    for chunk in chunks[1:]:
-        path = root / chunk_path(chunk.place, chunk.id, chunk.duration_us)
-        distance = chunk.id - reached_us
-        if distance > GAP_TOLERANCE_US and not _told(gaps, reached_us, chunk.id):
-            yield f"{path}: {distance / 1e6:.1f} s are missing before it, without a reason"
-        overlap_end_us = min(reached_us, chunk.end_us)
-        if distance < -GAP_TOLERANCE_US and not _stepped(gaps, chunk.id, overlap_end_us):
-            yield f"{path}: overlaps another chunk, and no step of the clock was told"
-        reached_us = max(reached_us, chunk.end_us)
+
+    def __init__(self, root: Path, database: Database, place: Place) -> None:
+        self._root = root
+        self._database = database
+        self._place = place
+        self._reached_us: int | None = None
+
+    def problems(self, chunk: Chunk) -> Iterator[str]:
+        """What is wrong between this chunk, the next one, and those before it."""
+        if self._reached_us is None:
+            self._reached_us = chunk.end_us
+            return
+        path = self._root / chunk_path(chunk.place, chunk.id, chunk.duration_us)
+        distance = chunk.id - self._reached_us
+        if distance > GAP_TOLERANCE_US:
+            gaps = self._gaps(self._reached_us, chunk.id)
+            if not _told(gaps, self._reached_us, chunk.id):
+                yield f"{path}: {distance / 1e6:.1f} s are missing before it, without a reason"
+        overlap_end_us = min(self._reached_us, chunk.end_us)
+        if distance < -GAP_TOLERANCE_US:
+            gaps = self._gaps(chunk.id, overlap_end_us)
+            if not _stepped(gaps, chunk.id, overlap_end_us):
+                yield f"{path}: overlaps another chunk, and no step of the clock was told"
+        self._reached_us = max(self._reached_us, chunk.end_us)
+
+    def _gaps(self, from_us: int, to_us: int) -> list[Gap]:
+        return self._database.gaps(
+            self._place, from_us - GAP_TOLERANCE_US, to_us + GAP_TOLERANCE_US
+        )
 
 
 def _stepped(gaps: list[Gap], from_us: int, to_us: int) -> bool:

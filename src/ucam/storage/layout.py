@@ -109,6 +109,17 @@ def find_chunk(root: Path, place: Place, start_us: int) -> Found | None:
     return None
 
 
+def places(root: Path) -> list[Place]:
+    """The devices that have a folder."""
+    found = []
+    for path in sorted(root.glob("*/*/")):
+        try:
+            found.append(Place(path.parent.name, path.name))
+        except ValueError:
+            continue
+    return found
+
+
 def days(root: Path, place: Place) -> list[int]:
     """The days of which a device has a folder: their beginnings in µs."""
     found = []

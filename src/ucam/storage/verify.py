@@ -60,17 +60,6 @@ class Verdict:
         return text
 
 
-def places(root: Path) -> list[Place]:
-    """The devices that have a folder."""
-    found = []
-    for path in sorted(root.glob("*/*/")):
-        try:
-            found.append(Place(path.parent.name, path.name))
-        except ValueError:
-            continue
-    return found
-
-
 def verify(
     root: Path,
     place: Place,
