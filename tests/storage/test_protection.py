@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from storage.helpers import PLACE, START_US, Store, opened
+from ucam.storage import protection, protection_file
 from ucam.storage.database import Database
+from ucam.storage.layout import INDEX, PROTECTED
 from ucam.storage.protection import Protected, TooMuch
 
 SECOND_US = 1_000_000
@@ -94,3 +96,78 @@ def test_a_broken_span_is_told(tmp_path: Path) -> None:
     database = Database(root / "index.sqlite")
     assert any("protected" in problem for problem in database.problems())
     database.close()
+
+
+def test_it_survives_a_lost_index(tmp_path: Path) -> None:
+    """Rotation must not take what somebody wanted to keep because a disk lost the index."""
+    with opened(tmp_path / "chunks") as store:
+        store.record(200)
+        protect(store, 0, 1)
+        protect(store, 3, 5)
+        store.index.call(Database.release, PLACE, START_US, START_US + SECOND_US)
+        assert store.index.call(Database.problems) == []
+        (store.root / INDEX).unlink()
+    with opened(tmp_path / "chunks") as store:
+        assert "1 protected spans are protected again" in store.told
+        assert kept(store) == [(3, 5)]
+        assert store.index.call(Database.problems) == []
+        assert store.index.call(Database.protected, PLACE)[0].who == "owner@shop.loc"
+
+
+def test_the_index_is_right_where_the_file_is_not(tmp_path: Path) -> None:
+    with opened(tmp_path / "chunks") as store:
+        store.record(50)
+        protect(store, 0, 1)
+        good = (store.root / PROTECTED).read_bytes()
+    for content in (b"", b"[]", b"{", b'[{"location": "../x"}]', good * 2):
+        (tmp_path / "chunks" / PROTECTED).write_bytes(content)
+        with opened(tmp_path / "chunks") as store:
+            assert kept(store) == [(0, 1)]
+            assert (store.root / PROTECTED).read_bytes() == good
+            assert store.told == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{",
+        b'[{"location": "../x", "jid": "a@b", "from": "x", "to": "y", "by": "", "since": ""}]',
+        b"[]" + b" " * (2 << 20),
+    ],
+)
+def test_a_lost_index_and_a_file_without_sense(tmp_path: Path, content: bytes) -> None:
+    with opened(tmp_path / "chunks") as store:
+        store.record(50)
+        (store.root / INDEX).unlink()
+        (store.root / PROTECTED).write_bytes(content)
+    with opened(tmp_path / "chunks") as store:
+        assert any("protected.json can't be read" in told for told in store.told)
+        assert kept(store) == []
+
+
+def test_a_file_that_can_not_be_written_protects_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.record(50)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(protection_file, "write_atomically", full)
+    with pytest.raises(OSError, match="No space"):
+        protect(store, 0, 1)
+    assert kept(store) == []
+
+
+def test_so_many_spans(store: Store) -> None:
+    store.record(50)
+
+    def fill(database: Database) -> None:
+        with database.transaction():
+            for number in range(protection.MOST_SPANS):
+                each = span(2 * number, 2 * number + 1)
+                protection.protect(database.connection, database.device(PLACE), each)
+
+    store.index.call(fill)
+    with pytest.raises(TooMuch, match="release some"):
+        protect(store, 5000, 5001)

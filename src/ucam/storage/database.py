@@ -8,10 +8,10 @@
 This is the plain, synchronous thing; `index.Index` gives it its thread.
 """
 
-from ucam.storage import protection
+from ucam.storage import protection, protection_file
 from ucam.storage.chunk_rows import Chunks
-from ucam.storage.layout import Place
-from ucam.storage.protection import Protected, TooMuch
+from ucam.storage.layout import PROTECTED, Place
+from ucam.storage.protection import Protected
 from ucam.storage.sqlite import DamagedIndex, IndexFault
 
 __all__ = ["DamagedIndex", "Database", "IndexFault"]
@@ -30,19 +30,35 @@ class Database(Chunks):
         return protection.protected_bytes(self._db, device)
 
     def protect(self, place: Place, span: Protected, limit: int) -> None:
-        """Protect a span. Raises `TooMuch`, and then nothing is changed."""
+        """Protect a span. Raises `TooMuch` or `OSError`, and then nothing is changed."""
         with self.transaction():
             protection.protect(self._db, self.device(place), span)
-            size = protection.protected_bytes(self._db)
-            if size > limit:
-                raise TooMuch(size, limit)
+            protection.check_limits(self._db, limit)
+            protection_file.write(self.path.parent, self._db)
 
     def release(self, place: Place, from_us: int, to_us: int) -> bool:
-        """End the protection of a stretch; False when there was none."""
+        """End the protection of a stretch; False when there was none. Raises `OSError`."""
         with self.transaction():
             found = protection.release(self._db, self.device(place), from_us, to_us)
+            if found:
+                protection_file.write(self.path.parent, self._db)
         self._rotate_from = 0
         return found
+
+    def restore_protected(self) -> int:
+        """Protect what the file beside a lost index says; returns how many spans. Raises `OSError`
+        and `ValueError`.
+        """
+        spans = protection_file.read(self.path.parent)
+        with self.transaction():
+            for place, span in spans:
+                protection.protect(self._db, self.device(place), span)
+        return len(spans)
+
+    def keep_protected(self) -> None:
+        """Let the file say what the index says, if it doesn't. Raises `OSError`."""
+        if not protection_file.agrees(self.path.parent, self._db):
+            protection_file.write(self.path.parent, self._db)
 
     def fact(self, name: str) -> int | None:
         """A number that was noted with `note`."""
@@ -61,4 +77,6 @@ class Database(Chunks):
             for row in self._db.execute("PRAGMA foreign_key_check")
         ]
         rows += protection.problems(self._db)
+        if not protection_file.agrees(self.path.parent, self._db):
+            rows.append(f"{PROTECTED} doesn't say which spans are protected: restart the storage")
         return [row for row in rows if row != "ok"]

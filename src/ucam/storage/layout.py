@@ -18,8 +18,11 @@ from ucam.base.jid import JID, JIDError
 
 BLOCK = 4096  # files are counted in whole blocks of the disk
 INDEX = "index.sqlite"
-# The index and what SQLite keeps beside it; also an index that was set aside as damaged.
-INDEX_FILES = re.compile(r"index\.sqlite(?:-wal|-shm|-journal|\.damaged-\d+)?")
+PROTECTED = "protected.json"
+# The index and what stands beside it; also an index that was set aside as damaged.
+INDEX_FILES = re.compile(
+    r"index\.sqlite(?:-wal|-shm|-journal|\.damaged-\d+)?|protected\.json|\.protected\.json\..{1,20}"
+)
 
 # What seals the chunks: of each day, and of what rotation has taken (see `sealing`).
 CHAIN = "chain"

@@ -1,14 +1,16 @@
 """Spans that rotation leaves alone, because somebody wants to keep what is in them.
 
-They stand in the index, disjoint for each device. A chunk is protected when it touches one: whole,
-because a part of a chunk can't be kept. All of them together may take half of what may be kept at
-all, so that recording goes on.
+They stand in the index, disjoint for each device, and in a small file beside it, for the day on
+which the index is lost (`protection_file`). A chunk is protected when it touches one: whole, because a
+part of a chunk can't be kept. All of them together may take half of what may be kept at all, so
+that recording goes on.
 """
 
 import sqlite3
 from dataclasses import dataclass
 
 SHARE = 2  # one part in so many may be protected
+MOST_SPANS = 1000  # of all devices: their file stays small
 
 # Beside the numbered steps of the schema: an older ucam ignores it, and deletes as ever.
 TABLE = """
@@ -30,12 +32,6 @@ FREE = (
 
 class TooMuch(Exception):  # noqa: N818 - a limit, told to who asked
     """More would be protected than may be."""
-
-    def __init__(self, size: int, limit: int) -> None:
-        super().__init__(
-            f"{size / 1e6:.0f} MB would be protected, and {limit / 1e6:.0f} MB is the most:"
-            " the rest is for new recordings"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +64,19 @@ def protect(db: sqlite3.Connection, device: int, wanted: Protected) -> None:
     end = max([wanted.to_us, *(span.to_us for span in touched)])
     _forget(db, device, touched)
     _insert(db, device, Protected(begin, end, wanted.who, wanted.since_us))
+
+
+def check_limits(db: sqlite3.Connection, most_bytes: int) -> None:
+    """Raises `TooMuch`. Inside the transaction that protects."""
+    size = protected_bytes(db)
+    if size > most_bytes:
+        raise TooMuch(
+            f"{size / 1e6:.0f} MB would be protected, and {most_bytes / 1e6:.0f} MB is the most:"
+            " the rest is for new recordings"
+        )
+    (count,) = db.execute("SELECT count(*) FROM protected").fetchone()
+    if count > MOST_SPANS:
+        raise TooMuch(f"{MOST_SPANS} spans are protected already: release some first")
 
 
 def release(db: sqlite3.Connection, device: int, from_us: int, to_us: int) -> bool:

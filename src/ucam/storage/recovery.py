@@ -17,7 +17,7 @@ from ucam.media.scan import ChunkScan
 from ucam.storage.chain import RECOVERED, Parts
 from ucam.storage.database import DamagedIndex, Database
 from ucam.storage.disk import Disk
-from ucam.storage.layout import INDEX, Found, Walk, chunk_path, find_chunk, walk
+from ucam.storage.layout import INDEX, PROTECTED, Found, Walk, chunk_path, find_chunk, walk
 from ucam.storage.rebuild import UNKNOWN, Progress, rebuild
 from ucam.storage.records import Chunk, Durable, Gap
 from ucam.storage.scanning import scan_file
@@ -77,6 +77,8 @@ def recover(
     """
     result = Recovered()
     _end_deletions(root, database, disk, sealer, result)
+    if database.count:
+        _keep_protected(database, result)
     if database.count > MOST_COMPARED:
         _look_at_what_was_open(root, database, disk, sealer, result)
         return result
@@ -85,6 +87,7 @@ def recover(
         known = rebuild(database, found.files, progress)
         if known:
             result.told.append(f"the index was made anew from {len(known)} files")
+        _restore_protected(database, result)
         for place in {file.place for file in found.files}:
             sealer.adopt(database, place)
     _compare(root, database, disk, sealer, found, result)
@@ -103,6 +106,24 @@ def recover(
             " they count against maxspace and are left alone"
         )
     return result
+
+
+def _restore_protected(database: Database, result: Recovered) -> None:
+    try:
+        spans = database.restore_protected()
+    except ValueError as error:
+        result.told.append(f"{PROTECTED} can't be read: {error}; nothing is protected any more")
+        spans = 0
+    if spans:
+        result.told.append(f"{spans} protected spans are protected again")
+    _keep_protected(database, result)
+
+
+def _keep_protected(database: Database, result: Recovered) -> None:
+    try:
+        database.keep_protected()
+    except OSError as error:  # a disk that is full: room is made after this
+        result.told.append(f"{PROTECTED} can't be written: {error}")
 
 
 def _look_at_what_was_open(

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 from typing import Any
 
 from ucam.base.times import format_utc
@@ -51,6 +52,8 @@ async def protect(library: Library, place: Place, query: Query, request: Request
         await asyncio.to_thread(library.recorder.space.protect, place, span)
     except TooMuch as error:
         raise Problem(409, "too-much", str(error)) from None
+    except (OSError, sqlite3.Error) as error:
+        raise _disk(error) from None
     _log.info("%s protects %s", request.who, _words(place, from_us, to_us))
     return await listed(library, place)
 
@@ -58,10 +61,18 @@ async def protect(library: Library, place: Place, query: Query, request: Request
 async def release(library: Library, place: Place, query: Query, request: Request) -> Answer:
     """End the protection of the window."""
     from_us, to_us = _window(library, query, request)
-    if not await library.index.run(Database.release, place, from_us, to_us):
+    try:
+        found = await library.index.run(Database.release, place, from_us, to_us)
+    except (OSError, sqlite3.Error) as error:
+        raise _disk(error) from None
+    if not found:
         raise not_found()
     _log.info("%s releases %s", request.who, _words(place, from_us, to_us))
     return await listed(library, place)
+
+
+def _disk(error: Exception) -> Problem:
+    return Problem(503, "disk", f"the disk doesn't take it now, nothing was changed: {error}")
 
 
 def _window(library: Library, query: Query, request: Request) -> tuple[int, int]:
