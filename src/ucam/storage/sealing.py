@@ -159,6 +159,9 @@ class Sealer:
         self._now_us = now_us
         self._ends: dict[Place, _End] = {}
         self._unwritten: dict[Place, str] = {}
+        # What rotation has taken, as last read or said: to verify one's own words costs most of
+        # a step.
+        self._taken: dict[Place, tuple[tuple[int, int], ...]] = {}
 
     def add(
         self,
@@ -274,10 +277,12 @@ class Sealer:
     # What rotation takes
 
     def _gone(self, database: Database, place: Place) -> tuple[tuple[int, int], ...]:
-        said = gone_of_index(database, place, self._keys)
-        if said is None:
-            said = read_gone(self._root, place, self._keys)
-        return () if said is None else said.ranges
+        if place not in self._taken:
+            said = gone_of_index(database, place, self._keys)
+            if said is None:
+                said = read_gone(self._root, place, self._keys)
+            self._taken[place] = () if said is None else said.ranges
+        return self._taken[place]
 
     def taken(self, database: Database, chunks: list[Chunk]) -> None:
         """Rotation has taken these: say so, signed, before their rows go. Can be said twice."""
@@ -308,6 +313,11 @@ class Sealer:
                     (device, end.number, *ids),
                 )
             self._unwritten[place] = line
+            self._taken[place] = ranges
+
+    def doubt(self) -> None:
+        """What `taken` said last may not be in the index: look again."""
+        self._taken.clear()
 
     def flush(self) -> None:
         """Write what rotation has taken to its files, too: at a stop, and with each new chunk.

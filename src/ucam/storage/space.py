@@ -5,6 +5,7 @@ waits for it needs that room, too.
 """
 
 import logging
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -138,11 +139,12 @@ class Space:
             ):
                 self._rotate(over)
 
-    def _refresh(self) -> None:
+    def _refresh(self, footprint: int | None = None) -> None:
+        """`footprint`: of the index, from whoever has asked it anyway."""
+        if footprint is None:
+            footprint = self._index.call(Database.footprint)
         # Folders are counted as a block each: some who measure count them, too.
-        self._ledger.fixed = (
-            self._index.call(Database.footprint) + self._folders * BLOCK + self._foreign
-        )
+        self._ledger.fixed = footprint + self._folders * BLOCK + self._foreign
 
     def _rotate(self, short: int) -> None:
         """Delete the oldest chunks until about `short` bytes are free; at least one goes.
@@ -153,10 +155,10 @@ class Space:
         leaving = self._index.call(lambda database: _mark(database, short))
         for chunk in leaving:
             self._ledger.deleted(chunk.bytes)
-        self._delete(leaving)
-        self._refresh()
+        self._refresh(self._delete(leaving))
 
-    def _delete(self, chunks: list[Chunk]) -> None:
+    def _delete(self, chunks: list[Chunk]) -> int:
+        """Returns the index's footprint."""
         gone, folders = [], set()
         for chunk in chunks:
             path = self._root / chunk_path(chunk.place, chunk.id, chunk.duration_us)
@@ -174,14 +176,20 @@ class Space:
         for folder in folders:
             self._disk.sync_folder(folder)
         taken = [chunk for chunk in chunks if chunk.id in gone]
-        self._index.call(lambda database: self._forget(database, taken))
+        footprint = self._index.call(lambda database: self._forget(database, taken))
         for folder in folders:
             self._remove_empty(folder)
+        return footprint
 
-    def _forget(self, database: Database, taken: list[Chunk]) -> None:
-        with database.transaction():
-            self.sealer.taken(database, taken)
-            database.remove([chunk.id for chunk in taken])
+    def _forget(self, database: Database, taken: list[Chunk]) -> int:
+        try:
+            with database.transaction():
+                self.sealer.taken(database, taken)
+                database.remove([chunk.id for chunk in taken])
+        except sqlite3.Error:
+            self.sealer.doubt()
+            raise
+        return database.footprint()
 
     def _remove_empty(self, hour: Path) -> None:
         """Take away an hour's folder, and its day's, when nothing is in them any more."""
