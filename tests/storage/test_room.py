@@ -167,6 +167,7 @@ def test_what_a_status_says(host: str, url: str) -> None:
         address=(host, 8322),
         fingerprint="sha256:00",
         durable_us={PLACE.jid: START_US},
+        sealed={PLACE.jid: "17-00"},
         size=7,
         maxspace=None,
         message=None,
@@ -174,6 +175,7 @@ def test_what_a_status_says(host: str, url: str) -> None:
     assert fields == {
         "storage": {"url": url, "fingerprint": "sha256:00"},
         "recording": {PLACE.jid: {"durable-until": "2026-11-22T05:30:00.123456Z"}},
+        "sealed": {PLACE.jid: "17-00"},
         "bytes": 7,
         "maxspace": None,
         "message": None,

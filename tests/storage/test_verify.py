@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from storage.helpers import PLACE, START_US, cut, opened, units
-from ucam.storage.chain import Link
+from ucam.storage.chain import Link, parse_head
 from ucam.storage.cutter import CloseChunk, Cutter
 from ucam.storage.database import Database
-from ucam.storage.layout import CHAIN, CHAIN_GONE, INDEX, places
+from ucam.storage.evidence import heads
+from ucam.storage.layout import CHAIN, CHAIN_GONE, INDEX, chunk_path, places
 from ucam.storage.recovery import nothing_shown
 from ucam.storage.sealing import KEY_NAME, public_keys, verified
 from ucam.storage.verify import Verdict, verify
@@ -233,3 +234,76 @@ def test_every_line_is_signed_for_what_it_says(root: Path) -> None:
         assert isinstance(before, Link)
         assert isinstance(after, Link)
         assert after.previous == before.digest
+
+
+def test_a_power_cut_while_rotation_deletes(root: Path) -> None:
+    """Marked and unlinked, and not yet said: the next start says it."""
+    database = Database(root / INDEX)
+    oldest = next(database.all_chunks()).id
+    database.mark_leaving([oldest])
+    database.close()
+    before = look(root)
+    assert (before.problems, before.leaving) == ([], 0)
+    files(root)[0].unlink()
+    cut_off = look(root)
+    assert (cut_off.problems, cut_off.leaving) == ([], 1)
+    with opened(root):
+        pass
+    after = look(root)
+    assert (after.problems, after.leaving, after.gone) == ([], 0, ((0, 0),))
+
+
+def test_a_power_cut_before_a_chunk_is_sealed(root: Path) -> None:
+    """Renamed, and neither in the chain nor in the index: the next start seals it."""
+    last = files(root)[-1]
+    lines = chain(root).read_text().splitlines(keepends=True)
+    for left in ("", lines[-1][:100]):
+        chain(root).write_text("".join(lines[:-1]) + left)
+        database = Database(root / INDEX)
+        (chunk,) = [each for each in database.all_chunks() if last.name.startswith(stamp(each.id))]
+        database.connection.execute("DELETE FROM links WHERE chunk = ?", (chunk.id,))
+        database.remove([chunk.id])
+        database.opened(PLACE, chunk.id)
+        database.close()
+        cut_off = look(root)
+        assert (cut_off.problems, cut_off.unfinished) == ([], 1)
+        with opened(root):
+            pass
+        after = look(root)
+        assert (after.problems, after.unfinished, after.recovered) == ([], 0, 1)
+        assert after.chunks == 6
+
+
+def test_a_chain_that_was_cut_at_its_end(root: Path) -> None:
+    """Nobody sees it in the chain alone; who has written down its head does."""
+    whole = look(root)
+    assert whole.last is not None
+    head = parse_head(whole.last.head)
+    assert whole.last.head in whole.summary
+    last = files(root)[-1]
+    lines = chain(root).read_text().splitlines(keepends=True)
+    chain(root).write_text("".join(lines[:-1]))
+    database = Database(root / INDEX)
+    assert heads(database) == {PLACE: whole.last.head}
+    database.connection.execute("DELETE FROM links WHERE number = ?", (whole.last.number,))
+    database.connection.execute("DELETE FROM chunks WHERE id = (SELECT max(id) FROM chunks)")
+    database.close()
+    last.unlink()
+    assert look(root).problems == []
+    keys = public_keys(root.parent)
+    (problem,) = verify(root, PLACE, keys, 0, 1 << 62, nothing_shown, head).problems
+    assert "link 5, which was its newest once, is not in the chain" in problem
+    (problem,) = verify(root, PLACE, keys, 0, 1 << 62, nothing_shown, (4, "0" * 32)).problems
+    assert "is another one now" in problem
+    before = whole.last.number - 1, whole.last.previous[:32]
+    assert verify(root, PLACE, keys, 0, 1 << 62, nothing_shown, before).problems == []
+
+
+@pytest.mark.parametrize("text", ["", "5", "5-", "x-" + "0" * 32, "5-" + "0" * 31, "5-" + "G" * 32])
+def test_what_is_no_head(text: str) -> None:
+    with pytest.raises(ValueError, match="head of a chain"):
+        parse_head(text)
+
+
+def stamp(start_us: int) -> str:
+    return chunk_path(PLACE, start_us, 0).name.partition("_")[0]

@@ -137,6 +137,7 @@ export interface Spool {
 export interface StatusFields {
   recording?: Recording | Record<string, Durable>;
   'durable-until'?: string;
+  sealed?: Record<string, string>;
   storage?: 'away' | 'connected' | StorageAddress;
   spool?: Spool;
   viewers?: string[];

@@ -1,9 +1,10 @@
-"""`ucam verify --config storage.toml [JID] [--from T --to T]`."""
+"""`ucam verify --config storage.toml [JID] [--from T --to T] [--head HEAD]`."""
 
 import argparse
 
 from ucam.base.times import parse_utc
 from ucam.cli.service import config_argument, load_or_explain
+from ucam.storage.chain import parse_head
 from ucam.storage.config import StorageConfig
 from ucam.storage.layout import places
 from ucam.storage.progress import ProgressBar
@@ -20,6 +21,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     config_argument(parser, "storage")
     parser.add_argument("jid", nargs="?", metavar="JID", help="one camera; else all")
     parser.add_argument("--from", dest="begin", metavar="TIME", help="2026-11-22T05:30:00Z")
+    parser.add_argument(
+        "--head", metavar="HEAD", help="of JID: what it once said its head is must still be there"
+    )
     parser.add_argument("--to", dest="end", metavar="TIME", help="up to, not including")
 
 
@@ -31,6 +35,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         from_us = parse_utc(args.begin) if args.begin else 0
         to_us = parse_utc(args.end) if args.end else LAST_US
+        head = parse_head(args.head) if args.head else None
+        if head and not args.jid:
+            raise ValueError("say whose head this is: ucam verify … JID --head HEAD")
     except ValueError as error:
         print(f"ucam verify: {error}")
         return 2
@@ -43,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     problems = 0
     for place in wanted:
         progress = ProgressBar(f"reading {place.jid}")
-        verdict = verify(root, place, keys, from_us, to_us, progress)
+        verdict = verify(root, place, keys, from_us, to_us, progress, head)
         for problem in verdict.problems:
             print(problem)
         print(verdict.summary)

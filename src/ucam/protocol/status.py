@@ -36,12 +36,14 @@ class StatusFields(Record, frozen=True, kw_only=True):
 
     `recording`: a camera's state, or a storage's cameras (bare JID → durable until).
     `storage`: whether a camera reaches its storage, or a storage's own address.
-    `viewers`: full JIDs. `clock_offset`: seconds. `message`: a plain sentence when something is
-    wrong.
+    `sealed`: of a storage's cameras the newest link of the chain that seals their recordings, as
+    NUMBER-DIGEST (its first 32 digits). `viewers`: full JIDs. `clock_offset`: seconds.
+    `message`: a plain sentence when something is wrong.
     """
 
     recording: Recording | dict[str, Durable] | None = None
     durable_until: str | None = None
+    sealed: dict[str, str] | None = None
     storage: Literal["connected", "away"] | StorageAddress | None = None
     spool: SpoolDepth | None = None
     viewers: tuple[str, ...] | None = None

@@ -26,6 +26,8 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"[0-9a-f]{16}")
 _RANGES = re.compile(r"-|\d{1,18}-\d{1,18}(?:,\d{1,18}-\d{1,18})*")
 MOST_LINE = 2000
+HEAD_DIGITS = 32
+_HEAD = re.compile(r"(\d{1,18})-([0-9a-f]{32})")
 
 
 class ChainError(ValueError):
@@ -70,6 +72,11 @@ class Link:
     def digest(self) -> str:
         """What the next link calls `previous`."""
         return hashlib.sha256(self.statement.encode()).hexdigest()
+
+    @property
+    def head(self) -> str:
+        """What to write down of the newest link, so that a chain that was cut is found out."""
+        return f"{self.number}-{self.digest[:HEAD_DIGITS]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +127,14 @@ def _link(rest: list[str]) -> Link:
         raise ChainError("not a link")
     parts = Parts(int(head_bytes), head, media)
     return Link(location, jid, int(number), kind, path, int(size), parts, previous, key, sealed)
+
+
+def parse_head(text: str) -> tuple[int, str]:
+    """Number and first digits of the digest, of a `Link.head`; raises `ValueError`."""
+    match = _HEAD.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not the head of a chain, such as 17-{'0' * HEAD_DIGITS}")
+    return int(match[1]), match[2]
 
 
 def format_ranges(ranges: Iterable[tuple[int, int]]) -> str:

@@ -119,6 +119,23 @@ class Bundle:
     entries: tuple[tuple[str, bytes | Path], ...]
 
 
+def heads(database: Database) -> dict[Place, str]:
+    """The newest link of each device's chain, as it is written down. In the index's thread."""
+    rows = database.connection.execute(
+        "SELECT d.location, d.jid, l.line FROM devices d JOIN links l ON l.device = d.id"
+        " AND l.number = (SELECT max(number) FROM links WHERE device = d.id)"
+    )
+    found = {}
+    for location, jid, line in rows:
+        try:
+            link, _ = parse(line)
+        except ChainError:
+            continue  # `ucam verify` tells it
+        if isinstance(link, Link):
+            found[Place(location, jid)] = link.head
+    return found
+
+
 def lines_of_chunks(database: Database, place: Place, chunks: Sequence[int]) -> list[str]:
     """Their links, in the chain's order. In the index's thread."""
     wanted = set(chunks)

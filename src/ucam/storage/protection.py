@@ -1,9 +1,9 @@
 """Spans that rotation leaves alone, because somebody wants to keep what is in them.
 
 They stand in the index, disjoint for each device, and in a small file beside it, for the day on
-which the index is lost (`protection_file`). A chunk is protected when it touches one: whole, because a
-part of a chunk can't be kept. All of them together may take half of what may be kept at all, so
-that recording goes on.
+which the index is lost (`protection_file`). A chunk is protected when it touches one: whole,
+because a part of a chunk can't be kept. All of them together may take half of what may be kept at
+all, so that recording goes on.
 """
 
 import sqlite3

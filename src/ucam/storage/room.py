@@ -166,11 +166,14 @@ def status_fields(
     address: tuple[str, int],
     fingerprint: str,
     durable_us: dict[str, int],
+    sealed: dict[str, str],
     size: int,
     maxspace: int | None,
     message: str | None,
 ) -> dict[str, Any]:
-    """A storage's Status. `durable_us`: capture time of each device's last durable unit."""
+    """A storage's Status. `durable_us`: capture time of each device's last durable unit; `sealed`:
+    the head of its chain.
+    """
     host, port = address
     host = f"[{host}]" if ":" in host else host
     return {
@@ -178,6 +181,7 @@ def status_fields(
         "recording": {
             jid: {"durable-until": format_utc(utc_us)} for jid, utc_us in durable_us.items()
         },
+        "sealed": sealed,
         "bytes": size,
         "maxspace": maxspace,
         "message": message,

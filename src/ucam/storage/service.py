@@ -4,11 +4,12 @@ import asyncio
 import fcntl
 import logging
 import os
+import sqlite3
 import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ from ucam.storage.access import Access, verify_with_file
 from ucam.storage.config import StorageConfig
 from ucam.storage.database import Database, IndexFault
 from ucam.storage.disk import Disk
+from ucam.storage.evidence import heads
 from ucam.storage.index import Index
 from ucam.storage.ingest import IngestServer
 from ucam.storage.inspection import Inspector
+from ucam.storage.layout import Place
 from ucam.storage.playback.handler import Handler
 from ucam.storage.playback.http import HttpApi, HttpServer
 from ucam.storage.playback.late import LatePeers
@@ -39,6 +42,7 @@ from ucam.storage.space import Space
 
 _log = logging.getLogger(__name__)
 TICK_S = 0.5
+HEADS_S = 10.0
 KEYS_CACHE = "jwks.json"
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 
@@ -51,6 +55,7 @@ class _Disk:
     space: Space
     recorder: Recorder
     inspector: Inspector | None  # when there are too many chunks to look at before recording
+    heads: dict[Place, str] = field(default_factory=dict)  # of the chains, as they were lately
 
 
 async def serve(config: StorageConfig, stop: Stop) -> None:
@@ -109,6 +114,8 @@ async def _serve(
             http = HttpServer(HttpApi(handler, access), config.http.listen, cert, key)
             tasks.create_task(http.run())
         lasting.append(tasks.create_task(_tick(ingest, kept.recorder)))
+        if room is not None:
+            lasting.append(tasks.create_task(_heads(kept)))
         stop.on_reload(lambda: _reload(config, stop.config_path, kept, tokens, tasks))
         _log.info("listening on rtsps://%s:%d (%s)", config.rtsps.listen.host, port, fingerprint)
         service.ready(f"port {port}")
@@ -124,6 +131,16 @@ async def _serve(
             for task in lasting:
                 task.cancel()
     _log.info("stopped; everything that was received is on the disk")
+
+
+async def _heads(kept: _Disk) -> None:
+    """The heads of all chains, as the room is told them."""
+    while True:
+        try:
+            kept.heads = await kept.index.run(heads)
+        except sqlite3.Error as error:
+            _log.warning("the index doesn't say how far recordings are sealed: %s", error)
+        await asyncio.sleep(HEADS_S)
 
 
 async def _tick(ingest: IngestServer, recorder: Recorder) -> None:
@@ -248,6 +265,7 @@ def _room(
                 for place, durable in kept.recorder.durable_now().items()
                 if kept.recorder.recording(place)
             },
+            sealed={place.jid: head for place, head in kept.heads.items()},
             size=kept.space.total,
             maxspace=kept.space.limit,
             message=kept.recorder.trouble(),

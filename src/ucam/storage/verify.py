@@ -43,6 +43,9 @@ class Verdict:
     first: Link | None = None
     last: Link | None = None
     gone: tuple[tuple[int, int], ...] = ()
+    # What a power cut left to the next start: files without a link, links without a file.
+    unfinished: int = 0
+    leaving: int = 0
 
     @property
     def summary(self) -> str:
@@ -51,10 +54,15 @@ class Verdict:
         if self.first is not None and self.last is not None:
             text += f", links {self.first.number} to {self.last.number}"
             text += f", the last sealed {self.last.sealed} with key {self.last.key}"
+            text += f", head {self.last.head}"
         if self.gone:
             text += f"; rotation has taken {sum(b - a + 1 for a, b in self.gone)}"
         if self.recovered:
             text += f"; {self.recovered} sealed only after an interruption"
+        if self.unfinished:
+            text += f"; {self.unfinished} will be sealed at the storage's next start"
+        if self.leaving:
+            text += f"; rotation had begun to take {self.leaving} when the storage stopped"
         if self.unsealed:
             text += f"; {self.unsealed} older than the chain, not sealed"
         return text
@@ -67,8 +75,12 @@ def verify(
     from_us: int,
     to_us: int,
     progress: Progress,
+    head: tuple[int, str] | None = None,
 ) -> Verdict:
-    """One device's chain, whole, and its files that begin in [from, to). Blocks."""
+    """One device's chain, whole, and its files that begin in [from, to). Blocks.
+
+    `head`: number and first digits of a link that the chain once had.
+    """
     verdict = Verdict(place)
     # First the files, then the links: a chunk that is closed meanwhile has its link.
     files = {
@@ -80,6 +92,9 @@ def verify(
     links = _links(root, place, keys, verdict)
     verdict.gone = _gone(root, place, keys, verdict)
     _sequence(links, verdict)
+    if head is not None:
+        _holds_head(links, verdict, *head)
+    begun, leaving = _interrupted(root, place)
     wanted = [
         link
         for link in links.values()
@@ -88,18 +103,47 @@ def verify(
         and not holds(verdict.gone, link.number)
     ]
     for done, link in enumerate(wanted, 1):
-        _file(root, place, keys, link, verdict)
+        _file(root, place, keys, link, leaving, verdict)
         progress(done, len(wanted))
     sealed = {start_of(link) for link in links.values()}
     first_us = min((start for start in sealed if start is not None), default=None)
     for start_us, file in sorted(files.items()):
         if start_us in sealed or not file.path.exists():
             continue
-        if first_us is None or (start_us < first_us and not verdict.gone):
+        if start_us in begun:
+            verdict.unfinished += 1
+        elif first_us is None or (start_us < first_us and not verdict.gone):
             verdict.unsealed += 1
         else:
             verdict.problems.append(f"{file.path}: is not in the chain")
     return verdict
+
+
+def _interrupted(root: Path, place: Place) -> tuple[set[int], set[int]]:
+    """The chunks that were begun and have no row, and those whose deletion was begun: a power cut
+    may have come between their steps, and the next start takes the rest of them.
+    """
+    database = _index(root)
+    if database is None:
+        return set(), set()
+    try:
+        begun = {chunk for of, chunk in database.begun() if of == place}
+        return begun, {chunk.id for chunk in database.leaving() if chunk.place == place}
+    finally:
+        database.close()
+
+
+def _holds_head(links: dict[int, Link], verdict: Verdict, number: int, digits: str) -> None:
+    """Whether a link that was once the newest is still in the chain."""
+    if holds(verdict.gone, number) and number not in links:
+        return  # rotation has taken it: its digest is not known any more
+    link = links.get(number)
+    if link is None or not link.digest.startswith(digits):
+        found = "is not in the chain" if link is None else "is another one now"
+        verdict.problems.append(
+            f"{verdict.place.jid}: link {number}, which was its newest once, {found}:"
+            " the chain was cut or made anew"
+        )
 
 
 def _links(root: Path, place: Place, keys: Keys, verdict: Verdict) -> dict[int, Link]:
@@ -218,7 +262,9 @@ def _holes(numbers: list[int], gone: tuple[tuple[int, int], ...]) -> Iterator[in
         expected = number + 1
 
 
-def _file(root: Path, place: Place, keys: Keys, link: Link, verdict: Verdict) -> None:
+def _file(
+    root: Path, place: Place, keys: Keys, link: Link, leaving: set[int], verdict: Verdict
+) -> None:
     path = device_folder(root, place) / link.path
     start_us = start_of(link)
     assert start_us is not None
@@ -226,7 +272,9 @@ def _file(root: Path, place: Place, keys: Keys, link: Link, verdict: Verdict) ->
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        if not holds(_ranges_gone(root, place, keys), link.number):
+        if start_us in leaving:
+            verdict.leaving += 1
+        elif not holds(_ranges_gone(root, place, keys), link.number):
             verdict.problems.append(f"{told}: the file is missing")
         return
     except OSError as error:
