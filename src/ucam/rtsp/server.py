@@ -23,7 +23,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from ucam.rtsp import sdp
 from ucam.rtsp.auth import challenges, credentials, path
 from ucam.rtsp.errors import MessageError, RTSPError, UsageError
 from ucam.rtsp.events import (
@@ -41,10 +40,9 @@ from ucam.rtsp.events import (
 )
 from ucam.rtsp.messages import Header, Interleaved, Message, Request, Response
 from ucam.rtsp.parser import Parser
-from ucam.rtsp.presentation import CONTROL, base_of, options_of, track_of
-from ucam.rtsp.recordable import recordable
+from ucam.rtsp.presentation import CONTROL
+from ucam.rtsp.setup import SDP_TYPE, PlaySetup, RecordSetup, session_of
 from ucam.rtsp.states import METHODS, OFFERED, TABLE, State
-from ucam.rtsp.transport import PLAY_MODES, find_media, interleaved_channels
 
 __all__ = [
     "Announced",
@@ -61,7 +59,6 @@ __all__ = [
     "ServerConnection",
 ]
 
-SDP_TYPE = "application/sdp"
 MAX_NAMES = 16
 
 
@@ -98,12 +95,9 @@ class ServerConnection:
         self._inbox: deque[Message | MessageError] = deque()
         self._out = bytearray()
         self._pending: Decision | None = None
-        self._announced: Announced | None = None
-        self._tracks: dict[int, RecordedTrack] = {}
+        self._recorded: RecordSetup | None = None
+        self._played: PlaySetup | None = None
         self._channels: frozenset[int] = frozenset()
-        self._described: DescribeRequested | None = None
-        self._described_tracks = 0
-        self._played: dict[int, tuple[int, int]] = {}  # channels by track
         self._closing: str | None = None
         self._closed_told = False
 
@@ -125,7 +119,7 @@ class ServerConnection:
     def accept(self, event: Announced) -> None:
         """Yes to an ANNOUNCE. Raises `UsageError` if this event waits for no decision."""
         self._decide(event)
-        self._announced = event
+        self._recorded = RecordSetup(event)
         self._succeed(event.request)
 
     def answer(self, event: ParameterQuery, parameters: Mapping[str, str]) -> None:
@@ -137,11 +131,11 @@ class ServerConnection:
     def describe(self, event: DescribeRequested, description: bytes, tracks: int) -> None:
         """Yes to a DESCRIBE: an SDP of so many tracks, made by `presentation`."""
         self._decide(event)
-        if tracks != self._described_tracks:
-            self._played.clear()
-        self._described, self._described_tracks = event, tracks
-        base = base_of(event.request.uri)
-        headers = (("Content-Base", base), ("Content-Type", SDP_TYPE))
+        before = self._played
+        self._played = PlaySetup(event, tracks)
+        if before is not None and before.tracks == tracks:
+            self._played.channels = before.channels
+        headers = (("Content-Base", self._played.base), ("Content-Type", SDP_TYPE))
         self._succeed(event.request, headers, description)
 
     def play(self, event: PlayRequested, starts: Sequence[tuple[int, int, int]]) -> None:
@@ -149,10 +143,9 @@ class ServerConnection:
         sequence number and time stamp of the first packet, as far as they are known.
         """
         self._decide(event)
-        assert self._described is not None
-        base = base_of(self._described.request.uri)
+        assert self._played is not None
         lines = [
-            f"url={base}{CONTROL}{track};seq={sequence};rtptime={timestamp}"
+            f"url={self._played.base}{CONTROL}{track};seq={sequence};rtptime={timestamp}"
             for track, sequence, timestamp in starts
         ]
         information = (("RTP-Info", ",".join(lines)),) if lines else ()
@@ -238,15 +231,13 @@ class ServerConnection:
                 return self._announce(request)
             case "DESCRIBE":
                 return self._describe(request)
-            case "SETUP" if self._described is not None:
-                self._set_up_to_play(request, self._described_tracks)
+            case "SETUP":
+                self._set_up(request)
             case "PLAY":
                 return self._play(request)
             case "PAUSE":
                 self._succeed(request)
                 return Paused() if self.state is not State.RECORDING else None
-            case "SETUP":
-                self._set_up(request)
             case "RECORD":
                 return self._record(request)
             case "GET_PARAMETER" if names := _parameter_names(request):
@@ -266,45 +257,7 @@ class ServerConnection:
         found = credentials(request)
         if found is None:
             raise RTSPError("Unauthorized", 401)
-        if (request.header("Content-Type") or SDP_TYPE).partition(";")[0].strip() != SDP_TYPE:
-            raise RTSPError("ANNOUNCE wants application/sdp", 415)
-        session = sdp.parse(request.body, max_media=self._max_tracks)
-        if not recordable(session):
-            kinds = ", ".join(f"{m.kind} {m.encoding or m.payload_type}" for m in session.media)
-            raise RTSPError(
-                f"Nothing that can be recorded is announced, only: {kinds or 'nothing'}", 415
-            )
-        return Announced(request, path(request.uri), found, session)
-
-    def _set_up(self, request: Request) -> None:
-        assert self._announced is not None
-        session = self._announced.session
-        index = find_media(session, request.uri)
-        if index is None:
-            raise RTSPError("No such track", 404)
-        if index in self._tracks:
-            raise RTSPError("This track is set up already", 455)
-        taken = {c for t in self._tracks.values() for c in (t.rtp_channel, t.rtcp_channel)}
-        free = next(n for n in range(0, 255, 2) if not {n, n + 1} & taken)
-        channels = interleaved_channels(request.header("Transport") or "", (free, free + 1))
-        if channels is None:
-            raise RTSPError("Only RTP/AVP/TCP, interleaved, is supported", 461)
-        if taken & set(channels):
-            raise RTSPError("An interleaved channel is taken already", 400)
-        media = session.media[index]
-        self._tracks[index] = RecordedTrack(media, *channels, index in recordable(session))
-        transport = f"RTP/AVP/TCP;unicast;interleaved={channels[0]}-{channels[1]};mode=record"
-        self._succeed(request, (("Transport", transport),))
-
-    def _record(self, request: Request) -> Recording:
-        assert self._announced is not None
-        tracks = tuple(self._tracks[index] for index in sorted(self._tracks))
-        wanted = [track for track in tracks if track.supported]
-        if not wanted:
-            raise RTSPError("Nothing that can be recorded was set up", 455)
-        self._channels = frozenset(c for t in wanted for c in (t.rtp_channel, t.rtcp_channel))
-        self._succeed(request)
-        return Recording(self._announced.path, tracks, request.header("User-Agent") or "")
+        return Announced(request, path(request.uri), found, session_of(request, self._max_tracks))
 
     def _describe(self, request: Request) -> DescribeRequested:
         found = credentials(request)
@@ -312,40 +265,30 @@ class ServerConnection:
             raise RTSPError("Unauthorized", 401)
         return DescribeRequested(request, path(request.uri), found)
 
-    def _set_up_to_play(self, request: Request, tracks: int) -> None:
-        index = track_of(request.uri, tracks)
-        if index is None:
-            raise RTSPError("No such track", 404)
-        taken = {c for place, pair in self._played.items() if place != index for c in pair}
-        free = next(n for n in range(0, 255, 2) if not {n, n + 1} & taken)
-        header = request.header("Transport") or ""
-        channels = interleaved_channels(header, (free, free + 1), PLAY_MODES)
-        if channels is None:
-            raise RTSPError("Only RTP/AVP/TCP, interleaved, is supported", 461)
-        if taken & set(channels):
-            raise RTSPError("An interleaved channel is taken already", 400)
-        self._played[index] = channels
-        transport = f"RTP/AVP/TCP;unicast;interleaved={channels[0]}-{channels[1]};mode=play"
-        self._succeed(request, (("Transport", transport),))
+    def _set_up(self, request: Request) -> None:
+        wanted = self._played or self._recorded
+        assert wanted is not None
+        self._succeed(request, (("Transport", wanted.set_up(request)),))
+
+    def _record(self, request: Request) -> Recording:
+        assert self._recorded is not None
+        recording = self._recorded.record(request)
+        wanted = [track for track in recording.tracks if track.supported]
+        self._channels = frozenset(c for t in wanted for c in (t.rtp_channel, t.rtcp_channel))
+        self._succeed(request)
+        return recording
 
     def _play(self, request: Request) -> PlayRequested | None:
-        assert self._described is not None
+        assert self._played is not None
         if self.state is State.PLAYING:
             self._succeed(request)  # some players' keep-alive
             return None
-        asked = self._described
-        return PlayRequested(
-            request,
-            asked.path,
-            dict(self._played),
-            options_of(asked.request.uri),
-            request.header("User-Agent") or "",
-        )
+        return self._played.play(request)
 
     def _query(self, request: Request, names: tuple[str, ...]) -> ParameterQuery:
         where, found = path(request.uri), credentials(request)
-        authorized = self._announced is not None and self._announced.path == where
-        if self._described is not None:
+        authorized = self._recorded is not None and self._recorded.announced.path == where
+        if self._played is not None:
             raise RTSPError("Parameter not understood", 451)  # players have nothing to ask for
         if found is None and not authorized:
             raise RTSPError("Unauthorized", 401)
@@ -360,7 +303,8 @@ class ServerConnection:
         self, request: Request, headers: tuple[Header, ...] = (), body: bytes = b""
     ) -> None:
         self.state = TABLE[self.state, request.method]
-        if self._tracks or self._played:
+        recorded, played = self._recorded, self._played
+        if (recorded and recorded.tracks) or (played and played.channels):
             session = f"{self._session_id};timeout={self.session_timeout_s}"
             headers = (("Session", session), *headers)
         self._respond(Response(200, "OK", headers, body), request)
