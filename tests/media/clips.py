@@ -38,12 +38,19 @@ def frame_md5(path: Path) -> tuple[str, ...]:
 
 
 @cache
-def clip(*, frames: int = 60, size: str = "320x240", b_frames: int = 2, options: str = "") -> Clip:
+def clip(
+    *,
+    frames: int = 60,
+    size: str = "320x240",
+    b_frames: int = 2,
+    options: str = "",
+    source: str = "testsrc2=size={}:rate=25",
+) -> Clip:
     """25 pictures a second, a keyframe every 25. `options`: x264's, "name=value:…"."""
     x264 = f"keyint=25:min-keyint=25:scenecut=0:bframes={b_frames}" + (options and ":" + options)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
-        command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25"]
+        command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source.format(size)]
         command += ["-frames:v", str(frames), "-pix_fmt", "yuv420p", "-c:v", "libx264"]
         command += ["-preset", "veryfast", "-x264-params", x264, str(path)]
         subprocess.run(command, check=True, timeout=60)

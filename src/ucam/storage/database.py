@@ -4,11 +4,15 @@
     devices     a row for each device, with its totals
     chunk_rows  chunks and the gaps between them
     protection  spans that rotation leaves alone
+    changes     how much of the picture changed
 
 This is the plain, synchronous thing; `index.Index` gives it its thread.
 """
 
-from ucam.storage import protection, protection_file
+from collections.abc import Sequence
+
+from ucam.storage import changes, protection, protection_file
+from ucam.storage.changes import Change
 from ucam.storage.chunk_rows import Chunks
 from ucam.storage.layout import PROTECTED, Place
 from ucam.storage.protection import Protected
@@ -59,6 +63,15 @@ class Database(Chunks):
         """Let the file say what the index says, if it doesn't. Raises `OSError`."""
         if not protection_file.agrees(self.path.parent, self._db):
             protection_file.write(self.path.parent, self._db)
+
+    def note_changes(self, place: Place, seen: Sequence[Change]) -> None:
+        """Keep how much of the picture changed."""
+        with self.transaction():
+            changes.note(self._db, self.device(place), seen)
+
+    def changes(self, place: Place, from_us: int, to_us: int) -> list[Change]:
+        """What was seen of that in [from, to)."""
+        return changes.between(self._db, self.device(place), from_us, to_us)
 
     def fact(self, name: str) -> int | None:
         """A number that was noted with `note`."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ucam.storage import protection
+from ucam.storage import changes, protection
 from ucam.storage.schema import SCHEMA_VERSION, upgrade
 
 WAL_PAGES = 64  # checkpoint at 64 pages of 4 KiB
@@ -62,6 +62,7 @@ class Connection:
             with self.transaction():
                 upgrade(self._db, version)
         self._db.execute(protection.TABLE)
+        self._db.execute(changes.TABLE)
 
     @property
     def connection(self) -> sqlite3.Connection:

@@ -6,9 +6,11 @@ import av
 import pytest
 
 from media.clips import clip
-from storage.helpers import START_US, Store
+from storage.helpers import PLACE, START_US, Store
 from storage.playback.scenes import MINUTE_US, SECOND_US, Scene, content, document, film, window
-from ucam.base.times import parse_utc
+from ucam.base.times import format_utc, parse_utc
+from ucam.storage import changes
+from ucam.storage.database import Database
 from ucam.storage.playback import thumbnails
 from ucam.storage.playback.thumbnails import PICTURES
 
@@ -110,3 +112,37 @@ async def test_a_chunk_that_went_leaves_its_cell_black(scene: Scene) -> None:
 )
 async def test_what_can_not_be_had(scene: Scene, path: str, status: int) -> None:
     assert (await scene.camera(path)).status == status
+
+
+async def test_the_timeline_learns_from_pictures(store: Store) -> None:
+    """Ten seconds in which nothing moves but the coder's noise, then ten in which much does."""
+    scene = Scene(store)
+    behind = "color=gray:size=320x240:rate=25,noise=alls=6:allf=t[behind]"
+    somebody = "color=white:size=80x160:rate=25[somebody]"
+    walks = "[behind][somebody]overlay=x='if(gt(t,10),mod(t*90,240),0)':y=40"
+    moving = f"{behind};{somebody};{walks}"
+    source = clip(frames=500, b_frames=0, source=moving)
+    await film(scene.recorder, source, START_US, "run1")
+    timeline = f"timeline?{window(0, 20 * SECOND_US)}"
+    before = document(await scene.camera(timeline))["activity"]["values"]
+    first = format_utc(START_US // MINUTE_US * MINUTE_US)
+    address = f"sheet?from={first}&interval=1"
+    assert (await scene.camera(address)).status == 200
+    after = document(await scene.camera(timeline))["activity"]["values"]
+    assert after != before
+    assert max(after[:1]) < 0.1
+    assert max(after[1:]) > 0.5
+    # It is kept: a restart knows it, too.
+    again = document(await Scene(store, scene.recorder).camera(timeline))["activity"]["values"]
+    assert again == after
+
+
+def test_what_is_kept_of_changes_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "MOST_ROWS", 50)
+    seen = [changes.Change(n * 10 * SECOND_US, n * 10 * SECOND_US + 1, 0.5) for n in range(80)]
+    store.index.call(Database.note_changes, PLACE, seen)
+    kept = store.index.call(Database.changes, PLACE, 0, 10_000 * SECOND_US)
+    assert [change.from_us // (10 * SECOND_US) for change in kept] == list(range(30, 80))
+    store.index.call(Database.note_changes, PLACE, [changes.Change(seen[-1][0], seen[-1][0], 1.0)])
+    store.index.call(Database.note_changes, PLACE, [changes.Change(seen[-1][0], seen[-1][0], 0.0)])
+    assert store.index.call(Database.changes, PLACE, seen[-1][0], seen[-1][1])[0].value == 1.0

@@ -64,6 +64,7 @@ async def timeline(library: Library, place: Place, query: Query) -> Answer:
     from_us, to_us = library.window(query)
     chunks = await library.index.run(Database.chunks, place, from_us, to_us, MOST_SPANNED)
     gaps = await library.index.run(Database.gaps, place, from_us, to_us)
+    changes = await library.index.run(Database.changes, place, from_us, to_us)
     closed_ids = {chunk.id for chunk in chunks}
     live = [
         chunk
@@ -90,7 +91,7 @@ async def timeline(library: Library, place: Place, query: Query) -> Answer:
                 if touches((span.from_us, span.to_us), from_us, to_us)
             ],
             "on-device": [stretch(*held)] if held and touches(held, from_us, to_us) else [],
-            "activity": activity(chunks, live, from_us, to_us),
+            "activity": activity(chunks, live, changes, from_us, to_us),
         }
     )
 

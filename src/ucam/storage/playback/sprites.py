@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 
 from ucam.media import ContainerError, MediaError
+from ucam.storage.changes import Change
 from ucam.storage.playback.heads import fragment_at, read_tracks
 from ucam.storage.playback.thumbnails import GRID
 
@@ -17,14 +18,22 @@ WIDTH, HEIGHT = GRID["width"], GRID["height"]
 COLUMNS, ROWS = GRID["columns"], GRID["rows"]
 QUALITY = "60"
 MOST_KEYFRAME_BYTES = 8 << 20
+# Pictures are compared by the means of so many parts; a part that differs by no more is the same.
+GRAINS = (32, 18)
+NOISE = 6
+FULL = 0.25
+MOST_APART_US = 60_000_000
 _BLACK = (16, 128, 128)
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Which picture comes where: the keyframe that begins the fragment at `offset` of a file."""
+    """Which picture comes where: the keyframe that begins the fragment at `offset` of a file.
+    `at_us`: when it was taken.
+    """
 
     number: int
+    at_us: int
     path: Path
     init_length: int
     offset: int
@@ -102,14 +111,42 @@ class _Decoder:
         self._container.close()
 
 
-def sheet(cells: Sequence[Cell]) -> bytes:
+class Watch:
+    """Compares each picture with the one before."""
+
+    def __init__(self) -> None:
+        self._before: tuple[int, bytes] | None = None
+        self.changes: list[Change] = []
+
+    def look(self, at_us: int, picture: av.VideoFrame) -> None:
+        """The next picture. What lies far apart shows another time of the day, not what moved."""
+        small = picture.reformat(width=GRAINS[0], height=GRAINS[1], format="gray")
+        data, line = bytes(small.planes[0]), small.planes[0].line_size
+        grains = b"".join(data[y * line : y * line + GRAINS[0]] for y in range(GRAINS[1]))
+        if self._before is not None and 0 < at_us - self._before[0] <= MOST_APART_US:
+            value = changed(self._before[1], grains)
+            self.changes.append(Change(self._before[0], at_us, value))
+        self._before = (at_us, grains)
+
+
+def changed(before: bytes, after: bytes) -> float:
+    """How much of a picture is another one, 0 to 1 (a quarter of it, and more). Light that changes
+    everywhere, as that of a cloud, is none.
+    """
+    steps = [b - a for a, b in zip(before, after, strict=True)]
+    everywhere = sorted(steps)[len(steps) // 2]
+    count = sum(abs(step - everywhere) > NOISE for step in steps)
+    return min(1.0, count / len(steps) / FULL)
+
+
+def sheet(cells: Sequence[Cell], watch: Watch) -> bytes:
     """A WebP of the cells' pictures; what can't be read or decoded stays black. Blocks."""
     made = _Sheet()
     decoder: _Decoder | None = None
     try:
         for cell in cells:
             try:
-                decoder = _put(made, cell, decoder)
+                decoder = _put(made, watch, cell, decoder)
             except (OSError, MediaError, av.FFmpegError):
                 continue  # rotated away meanwhile, or damaged: the others are shown all the same
         return made.webp()
@@ -118,7 +155,7 @@ def sheet(cells: Sequence[Cell]) -> bytes:
             decoder.close()
 
 
-def _put(made: _Sheet, cell: Cell, decoder: _Decoder | None) -> _Decoder:
+def _put(made: _Sheet, watch: Watch, cell: Cell, decoder: _Decoder | None) -> _Decoder:
     descriptor = os.open(cell.path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         init = os.pread(descriptor, cell.init_length, 0)
@@ -129,6 +166,7 @@ def _put(made: _Sheet, cell: Cell, decoder: _Decoder | None) -> _Decoder:
         picture = decoder.picture(descriptor, cell.offset)
         if picture is not None:
             made.put(cell.number, picture)
+            watch.look(cell.at_us, picture)
         return decoder
     finally:
         os.close(descriptor)

@@ -7,16 +7,22 @@ much the same ask for the same sheets. They are kept in memory, up to a bound; n
 import asyncio
 import hashlib
 import importlib
+import logging
+import sqlite3
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from ucam.base.times import format_utc
+from ucam.storage.changes import Change
+from ucam.storage.database import Database
 from ucam.storage.layout import Place
 from ucam.storage.playback.answers import Answer, Problem, Request, json_answer
 from ucam.storage.playback.library import Library, Query, Stored
 from ucam.storage.playback.ranges import is_known
 
+_log = logging.getLogger(__name__)
 GRID = {"width": 160, "height": 90, "columns": 10, "rows": 6}
 PICTURES = GRID["columns"] * GRID["rows"]
 # Seconds between two pictures: the first that makes the window one sheet or less.
@@ -25,6 +31,7 @@ MOST_SHEETS = 24
 MOST_CHUNKS = 50_000
 MOST_CACHED_BYTES = 32 << 20  # the least recently used goes first
 MOST_WAITING = 8  # sheets that wait for the one worker; above it: 429
+Note = Callable[[Sequence[Change]], None]
 Picture = tuple[int, Stored, int, int]  # cell, chunk, offset of the fragment, time in µs
 
 
@@ -91,10 +98,11 @@ class Thumbnails:
         headers = {"cache-control": f"private, max-age={3600 if complete else 5}", "etag": etag}
         if is_known(request, etag):
             return Answer(304, headers)
-        data = await self._made((place, shape), found)
+        note = partial(_note, library, place)
+        data = await self._made((place, shape), found, note)
         return Answer(200, {"content-type": "image/webp", **headers}, data)
 
-    async def _made(self, key: tuple[object, ...], found: list[Picture]) -> bytes:
+    async def _made(self, key: tuple[object, ...], found: list[Picture], note: Note) -> bytes:
         if key in self._sheets:
             self._sheets.move_to_end(key)
             return self._sheets[key]
@@ -103,7 +111,7 @@ class Thumbnails:
             if len(self._making) >= MOST_WAITING:
                 raise Problem(429, "busy", "too many pictures are being made: ask again")
             loop = asyncio.get_running_loop()
-            future = self._making[key] = loop.run_in_executor(self._worker, _make, found)
+            future = self._making[key] = loop.run_in_executor(self._worker, _make, found, note)
             future.add_done_callback(lambda done: self._keep(key, done))
         # Somebody else may wait for it, too.
         return await asyncio.shield(future)
@@ -122,14 +130,24 @@ class Thumbnails:
         return sum(map(len, self._sheets.values()))
 
 
-def _make(found: list[Picture]) -> bytes:
+def _note(library: Library, place: Place, seen: Sequence[Change]) -> None:
+    """Let the timeline know what changed between pictures. Blocks."""
+    try:
+        library.index.call(Database.note_changes, place, seen)
+    except sqlite3.Error as error:
+        _log.warning("what pictures of %s show isn't kept: %s", place.jid, error)
+
+
+def _make(found: list[Picture], note: Note) -> bytes:
     # FFmpeg's libraries take 30 MB: only when somebody wants pictures.
     sprites = importlib.import_module("ucam.storage.playback.sprites")
     cells = [
-        sprites.Cell(cell, chunk.current_path(), chunk.init_length, offset)
-        for cell, chunk, offset, _ in found
+        sprites.Cell(cell, at_us, chunk.current_path(), chunk.init_length, offset)
+        for cell, chunk, offset, at_us in found
     ]
-    made: bytes = sprites.sheet(cells)
+    watch = sprites.Watch()
+    made: bytes = sprites.sheet(cells, watch)
+    note(watch.changes)
     return made
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ucam.base.times import format_utc
+from ucam.storage.changes import Change
 from ucam.storage.playback.activity import Sample, curve
 from ucam.storage.playback.tables import Table
 from ucam.storage.records import Camera, Chunk
@@ -37,7 +38,11 @@ def bytes_per_us(camera: Camera) -> float:
 
 
 def activity(
-    chunks: Sequence[Chunk], live: Sequence[LiveChunk], from_us: int, to_us: int
+    chunks: Sequence[Chunk],
+    live: Sequence[LiveChunk],
+    changes: Sequence[Change],
+    from_us: int,
+    to_us: int,
 ) -> dict[str, Any]:
     """The activity of a window as JSON."""
     samples = [
@@ -47,7 +52,7 @@ def activity(
     ]
     for chunk in live:
         samples += Sample.of(chunk.id, chunk.duration_us, chunk.activity.pack())
-    interval_s, values = curve(samples, from_us, to_us)
+    interval_s, values = curve(samples, from_us, to_us, changes)
     return {"interval": interval_s, "values": values}
 
 
