@@ -29,6 +29,7 @@ setup-tests: /usr/bin/python3
 test: check ## everything that CI runs
 	$(BIN)/pytest -q -n 4 --dist worksteal -m "not browser and not matrix"
 	$(BIN)/pytest -q -m browser
+	$(BIN)/pytest -q -m matrix
 
 check: setup-tests ## ruff, mypy, the page's types and tests, import directions
 	$(BIN)/ruff format --check .
