@@ -148,11 +148,15 @@ class Pushed:
     errors: dict[str, str]
     problems: str
 
-    def chunk(self, case: Case) -> Path:
+    def chunks(self, case: Case) -> list[Path]:
+        """One; of GStreamer perhaps two: it tells its clock only after some seconds, and on a busy
+        machine times of arrival are so far off by then that a new chunk begins.
+        """
         assert not self.errors[case.name], self.errors[case.name]
         found = sorted((self.storage.root / "studio" / case.jid).rglob("*.mp4"))
-        assert len(found) == 1, (found, self.storage.log.read_text()[-2000:])
-        return found[0]
+        most = 2 if case.name.startswith("gst") else 1
+        assert 1 <= len(found) <= most, (found, self.storage.log.read_text()[-2000:])
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -199,22 +203,30 @@ def pushed(tmp_path_factory: pytest.TempPathFactory) -> Pushed:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_everything_arrives(pushed: Pushed, case: Case) -> None:
-    chunk = pushed.chunk(case)
-    with av.open(str(chunk)) as container:
-        names = tuple(stream.codec_context.name for stream in container.streams)
-        assert tuple(name.removeprefix("lib") for name in names) == case.codecs
+    chunks = pushed.chunks(case)
+    for chunk in chunks:
+        with av.open(str(chunk)) as container:
+            names = tuple(stream.codec_context.name for stream in container.streams)
+            assert tuple(name.removeprefix("lib") for name in names) == case.codecs
+    # Between two chunks pictures are missing, up to the next keyframe.
+    seconds = SECONDS - (len(chunks) - 1)
     if case.video:
-        assert hashes(chunk) == hashes(pushed.sources[case.name])
+        sent, seen = hashes(pushed.sources[case.name]), [hashes(chunk) for chunk in chunks]
+        assert seen[0] == sent[: len(seen[0])]
+        assert seen[-1] == sent[-len(seen[-1]) :]
+        assert seconds * RATE <= sum(map(len, seen)) <= SECONDS * RATE
     if case.audio:
-        times = audio_times(chunk)
+        times = [audio_times(chunk) for chunk in chunks]
         # Without a report times are those of arrival, which may shorten a start by 5 % and more.
         most = 0.8 if case.name.startswith("gst") else 0.3
-        assert abs(times[-1] - times[0] - SECONDS) < most
-        assert max(after - before for before, after in pairwise(times)) < 0.1
+        length = sum(each[-1] - each[0] for each in times)
+        assert seconds - most < length < SECONDS + most
+        assert max(after - before for each in times for before, after in pairwise(each)) < 0.1
     if case.video and case.audio:
         # GStreamer tells its clock only after some seconds: until then arrival times must do.
-        apart = beeps_after_flashes(chunk)[case.name.startswith("gst") :]
-        assert len(apart) >= SECONDS - 1
+        apart = [each for chunk in chunks for each in beeps_after_flashes(chunk)]
+        apart = apart[case.name.startswith("gst") :]
+        assert len(apart) >= seconds - 1
         assert max(map(abs, apart)) < WITHIN_S
 
 
