@@ -19,7 +19,7 @@ from storage.process import StorageProcess
 from support.site import wait_until
 
 pytestmark = [pytest.mark.interop, pytest.mark.matrix]
-SECONDS = 5
+SECONDS = 8
 RATE = 25
 WITHIN_S = 0.020
 
@@ -174,10 +174,13 @@ def pushed(tmp_path_factory: pytest.TempPathFactory) -> Pushed:
             url = storage.url(jid=f"{codec}-changes@studio.loc")
             running[codec] = publish_change(folder, codec, url)
         errors = {}
-        hung = time.monotonic() + SECONDS + 90
-        for name, process in running.items():
+        ended = time.monotonic()
+        # ffmpeg ends by itself, however busy the machine is; the others should be through by then.
+        for name, process in sorted(running.items(), key=lambda item: item[0].startswith("gst")):
             try:
-                _, said = process.communicate(timeout=max(0.1, hung - time.monotonic()))
+                within = ended + 20 - time.monotonic() if name.startswith("gst") else 120
+                _, said = process.communicate(timeout=max(0.1, within))
+                ended = ended if name.startswith("gst") else time.monotonic()
             except subprocess.TimeoutExpired:
                 process.kill()
                 _, said = process.communicate()
@@ -223,10 +226,12 @@ def test_everything_arrives(pushed: Pushed, case: Case) -> None:
         assert seconds - most < length < SECONDS + most
         assert max(after - before for each in times for before, after in pairwise(each)) < 0.1
     if case.video and case.audio:
-        # GStreamer tells its clock only after some seconds: until then arrival times must do.
         apart = [each for chunk in chunks for each in beeps_after_flashes(chunk)]
-        apart = apart[case.name.startswith("gst") :]
         assert len(apart) >= seconds - 1
+        if case.name.startswith("gst"):
+            # It tells its clock only after some seconds: until then arrival times must do.
+            assert max(map(abs, apart)) < 0.5
+            apart = apart[-2:]
         assert max(map(abs, apart)) < WITHIN_S
 
 
