@@ -1,5 +1,11 @@
 """Audio payload formats: RFC 3640, RFC 6416, RFC 7587, RFC 3551."""
 
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,6 +79,69 @@ def test_latm_elements_with_one_frame_several_and_in_parts() -> None:
     found = take(receiver, rtp(6, 1, element[:400], False), rtp(7, 1, element[400:]))
     assert [unit.data for unit in found] == [FRAMES[4]]
     assert receiver.malformed_packets == 0
+
+
+@cache
+def loas(rate: int = 48_000) -> tuple[tuple[bytes, ...], tuple[bytes, ...], bytes]:
+    """Elements with their configuration in them as ffmpeg makes them (LOAS, ISO/IEC 14496-3
+    §1.7.2), the frames in them as they stand in an MP4, and their configuration.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path, plain = Path(folder) / "x.latm", Path(folder) / "x.mp4"
+        source = ["-f", "lavfi", "-i", f"sine=sample_rate={rate}", "-t", "1", "-c:a", "aac"]
+        both = ["-flags", "+global_header", "-map", "0:a", "-f", "tee", f"[f=latm]{path}|{plain}"]
+        subprocess.run(["ffmpeg", "-v", "error", *source, *both], check=True)
+        data, elements, at = path.read_bytes(), [], 0
+        while at < len(data):
+            head = int.from_bytes(data[at : at + 3])
+            assert head >> 13 == 0x2B7
+            size = head & 0x1FFF
+            elements.append(data[at + 3 : at + 3 + size])
+            at += 3 + size
+        with av.open(str(plain)) as container:
+            frames = tuple(bytes(packet) for packet in container.demux() if packet.size)
+            config = container.streams.audio[0].codec_context.extradata or b""
+    return tuple(elements), frames, config
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("parameters", [{}, {"cpresent": "1"}, LATM | {"cpresent": "1"}])
+def test_latm_with_its_configuration_in_the_stream(parameters: dict[str, str]) -> None:
+    elements, frames, config = loas()
+    assert len(frames) >= 45
+    receiver = make("MP4A-LATM", parameters)
+    sent = [rtp(n, n * 1024, element) for n, element in enumerate(elements)]
+    found = take(receiver, *sent)
+    assert [unit.data for unit in found] == list(frames)
+    told = [unit.parameter_sets for unit in found if unit.parameter_sets]
+    # The first says it, and nobody after it; the SDP's example was of two channels.
+    assert len(told) == 1
+    assert told[0][0] == config[: len(told[0][0])]
+    assert FORMATS["MP4A-LATM"].describe(told[0]).codec_string == "mp4a.40.2"
+    assert receiver.malformed_packets == 0
+    # Elements in parts, and another rate from here on.
+    halves = [
+        rtp(len(sent) + 2 * n + half, 90_000 + n, part, half == 1)
+        for n, element in enumerate(elements[:5])
+        for half, part in enumerate((element[:9], element[9:]))
+    ]
+    assert [unit.data for unit in take(receiver, *halves)] == list(frames[:5])
+    other, others, _ = loas(44_100)
+    found = take(receiver, *(rtp(600 + n, n, each) for n, each in enumerate(other)))
+    assert [unit.data for unit in found] == list(others)
+    assert [n for n, unit in enumerate(found) if unit.parameter_sets] == [0]
+
+
+@pytest.mark.interop
+def test_latm_before_its_configuration_is_dropped() -> None:
+    elements, frames, _ = loas()
+    later = next(n for n in range(1, len(elements)) if not elements[n][0] & 0x80)
+    receiver = make("MP4A-LATM", {})
+    begin = later - 3
+    found = take(receiver, *(rtp(n, n, each) for n, each in enumerate(elements[begin:])))
+    assert [unit.data for unit in found] == list(frames[later:])
+    assert found[0].after_loss
+    assert receiver.malformed_packets == 3
 
 
 def test_what_they_are_is_told() -> None:

@@ -16,6 +16,7 @@ AUDIO = Media("audio", 97, "OPUS", 48_000, channels=2)
         AUDIO,
         Media("audio", 0, "PCMU", 8000),
         Media("audio", 97, "MP4A-LATM", 44_100, parameters={"cpresent": "0"}),
+        Media("audio", 97, "MP4A-LATM", 44_100),
         Media("audio", 97, "MPEG4-GENERIC", 48_000, parameters={"mode": "AAC-hbr"}),
     ],
 )
@@ -33,7 +34,6 @@ def test_what_can_be_recorded(media: Media) -> None:
         Media("audio", 97, "H264", 90_000),
         Media("video", 97, "OPUS", 48_000),
         Media("audio", 97, "OPUS", 8000),
-        Media("audio", 97, "MP4A-LATM", 44_100),
         Media("audio", 97, "MPEG4-GENERIC", 48_000, parameters={"mode": "CELP-cbr"}),
         Media("audio", 0, "PCMU", 0),
         Media("application", -1),
@@ -48,6 +48,14 @@ def test_the_first_of_each_kind_is_recorded() -> None:
     assert recordable(SessionDescription((AUDIO, AUDIO, other, VIDEO, VIDEO))) == {0, 3}
     assert recordable(SessionDescription((AUDIO,))) == {0}
     assert recordable(SessionDescription((other,))) == frozenset()
+
+
+def test_sound_beside_pictures_is_described_in_the_sdp() -> None:
+    in_band = Media("audio", 97, "MP4A-LATM", 48_000)
+    told = Media("audio", 97, "MP4A-LATM", 48_000, parameters={"config": "400023203fc0"})
+    assert recordable(SessionDescription((in_band,))) == {0}
+    assert recordable(SessionDescription((VIDEO, in_band))) == {0}
+    assert recordable(SessionDescription((VIDEO, told))) == {0, 1}
 
 
 def test_static_payload_types_need_no_rtpmap() -> None:

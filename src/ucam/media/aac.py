@@ -48,18 +48,41 @@ def parse_stream_mux_config(config: bytes) -> bytes:
     """
     if not 4 <= len(config) <= _MAX_CONFIG:
         raise BitstreamError(f"a StreamMuxConfig of {len(config)} bytes")
-    bits = BitReader(config)
+    return _config_of_mux(BitReader(config))
+
+
+def _config_of_mux(bits: BitReader) -> bytes:
     version, same_framing, sub_frames, programs, layers = (bits.u(n) for n in (1, 1, 6, 4, 3))
     if version or not same_framing or sub_frames or programs or layers:
         raise BitstreamError("LATM of more than one frame, program or layer an element")
-    shift = 15
-    total = len(config) * 8 - shift
-    inside = (int.from_bytes(config) & (1 << total) - 1) << (-total % 8)
-    data = inside.to_bytes((total + 7) // 8)
-    found = _read(BitReader(data), len(data) * 8)
-    length = (found.bits + 7) // 8
-    value = int.from_bytes(data[:length])
-    return (value >> (length * 8 - found.bits) << (length * 8 - found.bits)).to_bytes(length)
+    begin = bits.copy()
+    length = _read(bits, bits.left).bits
+    return (begin.u(length) << -length % 8).to_bytes((length + 7) // 8)
+
+
+def parse_audio_mux_element(element: bytes, config: bytes) -> tuple[bytes, bytes]:
+    """The configuration and the frame of an AudioMuxElement that may begin with one (§1.7.3.1,
+    muxConfigPresent). `config`: what was in force before it, empty if nothing was. Raises
+    `BitstreamError`.
+    """
+    bits = BitReader(element)
+    if not bits.flag():  # useSameStreamMux
+        config = _config_of_mux(bits)
+        if bits.u(3):
+            raise BitstreamError("LATM of frames without their lengths")
+        bits.u(8)  # how full the coder's buffer was
+        if bits.flag():  # other data behind the frame: how many bits of it
+            while bits.u(9) & 0x100:
+                pass
+        if bits.flag():
+            bits.u(8)  # a checksum
+    if not config:
+        raise BitstreamError("LATM before its configuration")
+    size = 0
+    while (byte := bits.u(8)) == 255:
+        size += byte
+    size += byte
+    return config, bits.u(8 * size).to_bytes(size)
 
 
 def _read(bits: BitReader, length: int) -> AudioConfig:

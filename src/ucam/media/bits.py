@@ -25,6 +25,12 @@ class BitReader:
         """How many bits are left."""
         return self._left
 
+    def copy(self) -> "BitReader":
+        """Another reader of what is left."""
+        other = BitReader(b"")
+        other._value, other._left = self._value, self._left
+        return other
+
     def u(self, bits: int) -> int:
         """So many bits as an unsigned number."""
         if bits > self._left:

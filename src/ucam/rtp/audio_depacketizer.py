@@ -83,8 +83,14 @@ class AudioDepacketizer(ABC):
             return None
         return capture_time_us(packet, extension, start, self._ntp64_id)
 
-    def _give(self, data: bytes | memoryview, timestamp: int, capture: int | None) -> None:
-        """A whole frame."""
+    def _give(
+        self,
+        data: bytes | memoryview,
+        timestamp: int,
+        capture: int | None,
+        config: tuple[bytes, ...] | None = None,
+    ) -> None:
+        """A whole frame; `config`: the configuration, if it is another from here on."""
         if not data or len(data) > self._max_frame or len(self._ready) >= self._max_waiting:
             self.dropped_units += 1
             self._lost()
@@ -94,7 +100,7 @@ class AudioDepacketizer(ABC):
             rtp_timestamp=timestamp & 0xFFFFFFFF,
             keyframe=True,
             capture_utc_us=capture,
-            parameter_sets=None,
+            parameter_sets=config,
             after_loss=self._after_loss,
         )
         self._ready.append(unit)

@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 
 from ucam.media import MediaError
-from ucam.media.aac import parse_audio_config, parse_stream_mux_config
+from ucam.media.aac import (
+    parse_audio_config,
+    parse_audio_mux_element,
+    parse_stream_mux_config,
+)
 from ucam.media.bits import BitReader
 from ucam.rtp.audio_depacketizer import AudioDepacketizer
 from ucam.rtp.errors import PayloadError
@@ -108,9 +112,10 @@ class AacDepacketizer(AudioDepacketizer):
 
 
 class LatmDepacketizer(AudioDepacketizer):
-    """AAC by RFC 6416 §6, the configuration in the SDP (`cpresent=0`), one frame an element.
+    """AAC by RFC 6416 §6, one frame an element. An element ends with a marker.
 
-    An element ends with a marker, or where its length says so.
+    The configuration is in the SDP, or, unless that says `cpresent=0`, in the elements: then what
+    the SDP says holds until an element says another, and elements before the first are dropped.
     """
 
     def __init__(
@@ -121,6 +126,8 @@ class LatmDepacketizer(AudioDepacketizer):
         except MediaError:
             config = b""
         super().__init__(clock_rate, ntp64_id=ntp64_id, config=config)
+        self._in_band = parameters.get("cpresent", "1") != "0"
+        self._config = config
         self._frame_ticks = _frame_ticks(config, clock_rate)
         self._element = bytearray()  # bounded by max_frame
         self._timestamp = -1
@@ -135,10 +142,23 @@ class LatmDepacketizer(AudioDepacketizer):
             self._element.clear()
             raise PayloadError(f"an element of more than {self._max_frame} bytes")
         if marker:
-            element = memoryview(bytes(self._element))
+            element = bytes(self._element)
             self._element.clear()
             self._timestamp = -1
-            self._frames(element, timestamp, capture)
+            if self._in_band:
+                self._configured(element, timestamp, capture)
+            else:
+                self._frames(memoryview(element), timestamp, capture)
+
+    def _configured(self, element: bytes, timestamp: int, capture: int | None) -> None:
+        """A frame behind the configuration that it may bring (ISO/IEC 14496-3 §1.7.3.1)."""
+        try:
+            config, frame = parse_audio_mux_element(element, self._config)
+        except MediaError as error:
+            raise PayloadError(str(error)) from error
+        told = (config,) if config != self._config else None
+        self._config = config
+        self._give(frame, timestamp, capture, told)
 
     def _frames(self, element: memoryview, timestamp: int, capture: int | None) -> None:
         """The frames of an element, or of several one after the other (§6.3), each behind its

@@ -10,8 +10,7 @@ MAX_AUDIO_RATE = 192_000
 
 def is_supported(media: Media) -> bool:
     """Whether this track could be recorded. Not: interleaved H.264 and H.265 (RFC 6184 §6.4,
-    RFC 7798 §4.1), AAC whose configuration is in the stream (RFC 6416 `cpresent=1`) or is
-    interleaved; no known publisher uses these.
+    RFC 7798 §4.1), AAC that is interleaved; no known publisher uses these.
     """
     parameters = media.parameters
     if media.kind == "video":
@@ -20,8 +19,6 @@ def is_supported(media: Media) -> bool:
         plain = mode in ("0", "1") and parameters.get("sprop-max-don-diff", "0") == "0"
         return wanted is not None and media.clock_rate == wanted and plain
     if media.kind != "audio" or media.encoding not in _AUDIO:
-        return False
-    if media.encoding == "MP4A-LATM" and parameters.get("cpresent", "1") != "0":
         return False
     if media.encoding == "MPEG4-GENERIC" and not parameters.get("mode", "").lower().startswith(
         "aac"
@@ -32,9 +29,19 @@ def is_supported(media: Media) -> bool:
 
 
 def recordable(session: SessionDescription) -> frozenset[int]:
-    """The places of the media that are recorded: the first supported of each kind."""
+    """The places of the media that are recorded: the first supported of each kind. Sound beside
+    pictures must be described in the SDP: LATM may have its configuration in the stream alone
+    (RFC 6416 `cpresent=1`), and that comes when the pictures' file has begun.
+    """
     first: dict[str, int] = {}
     for index, media in enumerate(session.media):
         if is_supported(media):
             first.setdefault(media.kind, index)
+    audio = first.get("audio")
+    if audio is not None and "video" in first and not _described(session.media[audio]):
+        del first["audio"]
     return frozenset(first.values())
+
+
+def _described(media: Media) -> bool:
+    return media.encoding != "MP4A-LATM" or "config" in media.parameters
