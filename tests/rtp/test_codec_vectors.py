@@ -17,6 +17,13 @@ from ucam.rtsp.server import Media, Recording, ServerConnection
 # and ffmpeg codes two more, but those that wait to share a packet at the end it never sends.
 EXPECTED = {
     "codecs/ffmpeg-5.1-h265-aac.txt": {"H265": ("hvc1.1.6.", 25), "MPEG4-GENERIC": ("mp4a.", 38)},
+    "codecs/ffmpeg-5.1-aac-alone.txt": {"MPEG4-GENERIC": ("mp4a.", 42)},
+    "codecs/ffmpeg-5.1-opus-alone.txt": {"OPUS": ("opus", 51)},
+    "codecs/ffmpeg-5.1-pcma-alone.txt": {"PCMA": ("mp4a.40.2", 44)},
+    "codecs/ffmpeg-5.1-pcmu-alone.txt": {"PCMU": ("mp4a.40.2", 44)},
+    "codecs/gst-1.22-opus-alone.txt": {"OPUS": ("opus", 51)},
+    "codecs/gst-1.22-opus-h264b.txt": {"H264": ("avc1.", 25), "OPUS": ("opus", 51)},
+    "codecs/ucam-h264.txt": {"H264": ("avc1.42c00b", 45)},
     "codecs/ffmpeg-5.1-h264-latm.txt": {"H264": ("avc1.", 25), "MP4A-LATM": ("mp4a.40.2", 45)},
     "codecs/ffmpeg-5.1-opus-h265.txt": {"OPUS": ("opus", 51), "H265": ("hvc1.1.6.", 25)},
     "codecs/gst-1.22-h265-latm.txt": {"H265": ("hvc1.1.6.", 25), "MP4A-LATM": ("mp4a.", 45)},
