@@ -62,6 +62,20 @@ async def test_a_camera_that_has_just_connected_is_waited_for(store: Store) -> N
     await recording.finish("the camera was switched off")
 
 
+async def test_a_chunk_that_is_closed_before_it_is_read(store: Store) -> None:
+    found = recorder(store, chunk_us=MINUTE_US)
+    scene = Scene(store, found)
+    recording = await found.begin(PLACE, "run1")
+    for each in of_clip(clip(frames=50, b_frames=0), START_US):
+        recording.push(each)
+    answer = await scene.camera("live.mp4")
+    await recording.finish("the camera was switched off")
+    assert isinstance(answer.body, Endless)
+    assert store.files("*.part") == []
+    first, second = await anext(answer.body.blocks), await anext(answer.body.blocks)
+    assert len(first + second) > 1000
+
+
 async def test_it_ends_when_the_camera_changes_its_picture(store: Store) -> None:
     found = recorder(store)
     scene = Scene(store, found)

@@ -47,9 +47,14 @@ class Stored:
 
     def current_path(self) -> Path:
         """Where its file is now: an open chunk gets its last name when it is closed."""
-        if self.is_open and not self.path.exists():
-            return next(self.path.parent.glob(f"{self.path.stem}_*.mp4"), self.path)
-        return self.path
+        return current_path(self.path) if self.is_open else self.path
+
+
+def current_path(part: Path) -> Path:
+    """Where the file of a chunk is that was open when it was looked at."""
+    if part.exists():
+        return part
+    return next(part.parent.glob(f"{part.stem}_*.mp4"), part)
 
 
 class Library:

@@ -15,7 +15,7 @@ from ucam.media.boxes import boxes
 from ucam.storage.layout import Place
 from ucam.storage.playback.answers import Answer, Endless, Problem
 from ucam.storage.playback.heads import FragmentHead, TrackHead, read_fragment, read_tracks
-from ucam.storage.playback.library import Library
+from ucam.storage.playback.library import Library, current_path
 from ucam.storage.playback.progressive import GAP_S
 from ucam.storage.writer import LiveChunk, Piece
 
@@ -124,7 +124,10 @@ async def _follow(library: Library, place: Place, chunk: LiveChunk) -> AsyncIter
 
 
 def _open(chunk: LiveChunk) -> int:
-    return os.open(chunk.path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.open(chunk.path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:  # closed just now
+        return os.open(current_path(chunk.path), os.O_RDONLY | os.O_CLOEXEC)
 
 
 async def _pieces(library: Library, chunk: LiveChunk, first: int) -> AsyncIterator[Piece]:
