@@ -1,4 +1,4 @@
-"""One coded picture with its times."""
+"""One coded picture, or one frame of the sound beside it, with its times."""
 
 from dataclasses import dataclass, field
 
@@ -11,6 +11,8 @@ class AccessUnit:
     `pts_90k`: presentation time in 1/90000 s on the clock of its run (any origin, never wraps).
     `utc_us`: capture time, microseconds since 1970 in UTC.
     `number`: its place in its run; the run's first is whatever the publisher says, then +1 each.
+    `audio`: a frame of the sound beside a run's pictures, `data` as its codec has it. It has no
+    place of its own: its number is that of the newest picture that came before it.
     """
 
     data: bytes = field(repr=False)
@@ -18,3 +20,4 @@ class AccessUnit:
     utc_us: int
     keyframe: bool
     number: int
+    audio: bool = False

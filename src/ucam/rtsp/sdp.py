@@ -143,6 +143,51 @@ def h264_session(
     return SessionDescription((video,), run)
 
 
+def camera_session(
+    encoding: str,
+    parameter_sets: tuple[bytes, ...],
+    run: RunLine,
+    *,
+    payload_type: int = 96,
+    ntp64_id: int = 1,
+    opus_channels: int = 0,
+) -> SessionDescription:
+    """What ucam's own sender announces: its pictures ("H264" or "H265", RFC 7798 §7.1), and Opus
+    (RFC 7587 §7) of so many channels beside them; its payload type is the next one.
+    """
+    if encoding == "H264":
+        session = h264_session(parameter_sets, run, payload_type=payload_type, ntp64_id=ntp64_id)
+    else:
+        kinds = {32: "sprop-vps", 33: "sprop-sps", 34: "sprop-pps"}
+        coded: dict[str, list[str]] = {}
+        for each in parameter_sets:
+            coded.setdefault(kinds[each[0] >> 1 & 0x3F], []).append(base64.b64encode(each).decode())
+        video = Media(
+            kind="video",
+            payload_type=payload_type,
+            encoding=encoding,
+            clock_rate=90_000,
+            control="streamid=0",
+            parameters={name: ",".join(values) for name, values in coded.items()},
+            ntp64_id=ntp64_id,
+        )
+        session = SessionDescription((video,), run)
+    if not opus_channels:
+        return session
+    # Whatever is in it, the rtpmap says two channels.
+    audio = Media(
+        kind="audio",
+        payload_type=payload_type + 1,
+        encoding="OPUS",
+        clock_rate=48_000,
+        control="streamid=1",
+        parameters={"sprop-stereo": "1" if opus_channels == 2 else "0"},
+        ntp64_id=ntp64_id,
+        channels=2,
+    )
+    return replace(session, media=(*session.media, audio))
+
+
 def _parse_media(value: str) -> Media:
     matched = _MEDIA.fullmatch(value)
     if matched is None:
