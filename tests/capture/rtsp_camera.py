@@ -18,6 +18,10 @@ ENCODERS = {
         "x264enc tune=zerolatency key-int-max=15 ! video/x-h264,profile=main",
         "rtph264pay config-interval=0",
     ),
+    "h265": (
+        "x265enc tune=zerolatency speed-preset=ultrafast key-int-max=15",
+        "rtph265pay config-interval=0",
+    ),
     "vp8": ("vp8enc deadline=1", "rtpvp8pay"),
 }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ucam.base.units import Duration, Rate
-from ucam.capture import camera as camera_module
+from ucam.capture import feed as feed_module
 from ucam.capture.camera import Camera, Captured
 from ucam.capture.config import Video
 from ucam.media.h264 import is_keyframe
@@ -125,7 +125,7 @@ async def test_a_source_that_ends_comes_back_as_a_new_run() -> None:
     ("source", "told"),
     [
         ("gst:nosuchelement", "no element"),
-        ("gst:audiotestsrc", "video/x-raw or video/x-h264"),
+        ("gst:audiotestsrc", "video/x-h264 or video/x-h265"),
         ("file:/nowhere.mp4", "no file"),
         ("v4l2:/dev/nothing", "Cannot identify device"),
         ("rtsp://127.0.0.1:1/x", "Could not|not open"),
@@ -145,8 +145,8 @@ async def test_a_fault_is_told_and_tried_again(
 
 
 async def test_a_source_that_stalls_is_built_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera_module, "STALL_S", 0.4)
-    monkeypatch.setattr(camera_module, "CLOCK_INTERVAL_S", 0.1)
+    monkeypatch.setattr(feed_module, "STALL_S", 0.4)
+    monkeypatch.setattr(feed_module, "LOOK_S", 0.1)
     source = "gst:videotestsrc is-live=true ! video/x-raw,framerate=15/1 ! valve drop=true"
     async with capturing(source=source) as (camera, _):
         async with asyncio.timeout(5):
@@ -157,7 +157,7 @@ async def test_a_source_that_stalls_is_built_anew(monkeypatch: pytest.MonkeyPatc
 async def test_a_step_of_the_system_clock_begins_a_run_and_moves_nothing_in_the_old(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(camera_module, "CLOCK_INTERVAL_S", 0.05)
+    monkeypatch.setattr(feed_module, "LOOK_S", 0.05)
     async with capturing(source="test", keyframe_interval=Duration(10)) as (_, queue):
         before = await take(queue, 15)
         real = time.time_ns

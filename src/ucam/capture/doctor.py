@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ucam.capture.address import AddressError, KnownStorage
-from ucam.capture.camera import video_devices
 from ucam.capture.config import CaptureConfig, Video
 from ucam.capture.encoder import EncoderError, choose_encoder
-from ucam.capture.gst import has_element, proves
+from ucam.capture.gst import ThisMachine, has_element, proves
 from ucam.capture.led import LEDS
 from ucam.capture.sources import SourceError, plan
 from ucam.device.http import WebRefused, WebUnavailable, request
@@ -61,10 +60,10 @@ def _elements() -> Finding:
 
 def _camera(video: Video) -> Finding:
     try:
-        source = plan(video, has_element, video_devices())
+        source = plan(video, ThisMachine())
     except SourceError as error:
         return Finding("camera", False, str(error))
-    return Finding("camera", True, f"source {source.name}")
+    return Finding("camera", True, f"source {source.name} ({source.why})")
 
 
 def _encoder(video: Video) -> Finding:
