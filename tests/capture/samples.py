@@ -8,7 +8,7 @@ TRACK = VideoTrack("h264", (b"\x67sps", b"\x68pps"), 960, 540, "avc1.42c01f", 0)
 
 
 def run(name: str) -> Run:
-    return Run(TRACK, name)
+    return Run(TRACK, id=name)
 
 
 def unit(number: int, *, group: int = 5, size: int = 100) -> AccessUnit:

@@ -41,6 +41,8 @@ name = "Front door"
 token-file = "{token}"
 [web]
 url = "http://127.0.0.1:{port}"
+[spool]
+path = "{token}.spool"
 [video]
 source = "{source}"
 width = 320

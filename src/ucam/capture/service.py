@@ -16,10 +16,12 @@ from ucam.capture.presence import Presence
 from ucam.capture.sender import Sender
 from ucam.capture.spool import Spool
 from ucam.capture.status import State, status_fields
+from ucam.capture.systemclock import SystemClock
 from ucam.device.token import TokenFileError, TokenStore
 
 _log = logging.getLogger(__name__)
 LOOK_S = 0.25
+CLOCK_S = 0.5
 WATCHDOG_S = 1.0
 # Before the end, the spool's rest goes to storage; systemd's own patience is 90 s.
 FINISH_S = 4.0
@@ -42,10 +44,24 @@ class Capture:
                 f"{device.token_file} is the token of {self._tokens.life.subject},"
                 f" but [device] jid is {device.jid}"
             )
-        self.spool = Spool(config.spool.memory)
-        self.camera = Camera(config.video, self._captured)
+        self._system_clock = SystemClock()
+        self.spool = Spool(
+            config.spool.memory,
+            # Several cameras of one machine may share the folder.
+            config.spool.path / device.jid,
+            config.spool.maxspace,
+            boot=self._system_clock.boot,
+        )
+        self.camera = Camera(
+            config.video, self._captured, config.audio, system_clock=self._system_clock
+        )
         self.sender = Sender(
-            device.jid, self._tokens, self.spool, lambda: self._storage.address, self._changed
+            device.jid,
+            self._tokens,
+            self.spool,
+            lambda: self._storage.address,
+            self._changed,
+            watched=lambda: bool(self.presence.calls.viewers),
         )
         self.presence = Presence(
             config.web.url,
@@ -65,6 +81,8 @@ class Capture:
         """Everything but the camera: this goes on while the rest of the spool is sent."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._tokens.run())
+            tasks.create_task(self.spool.run(self.sender.away))
+            tasks.create_task(self._wait_for_clock())
             tasks.create_task(self.sender.run())
             tasks.create_task(self.presence.run())
             tasks.create_task(self._show())
@@ -92,6 +110,7 @@ class Capture:
             durable_us=sender.durable.utc_us if sender.durable else None,
             spool_bytes=self.spool.unconfirmed_bytes,
             spool_s=self.spool.unconfirmed_s,
+            spool_fault=self.spool.fault,
             lost_s=sum(gap.to_us - gap.from_us for gap in gaps) / 1e6,
             viewers=self.presence.calls.viewers,
             clock_offset_s=self.presence.room.clock_offset_s,
@@ -106,18 +125,24 @@ class Capture:
     def _captured(self, captured: Captured) -> None:
         if not self.spool.append(captured.run, captured.unit):
             self._tell_loss()
-        self.sender.wake()
         self.presence.calls.replays = self.camera.replays
-        self.presence.calls.push(captured)
+        if not captured.unit.audio:
+            self.presence.calls.push(captured)
 
     def _tell_loss(self) -> None:
         now_s = time.monotonic()
         if now_s - self._loss_told_s > 10:
             self._loss_told_s = now_s
-            _log.error(
-                "[spool] memory is full: the oldest pictures are dropped"
-                " (this version keeps nothing on disk)"
-            )
+            _log.error("[spool] is full: the oldest pictures are dropped")
+
+    async def _wait_for_clock(self) -> None:
+        """What was captured before the clock was set gets its time when it is."""
+        while True:
+            pipeline_ns, system_ns, is_set = self._system_clock.read()
+            if is_set:
+                self.spool.clock_set((system_ns - pipeline_ns) // 1000)
+                return
+            await asyncio.sleep(CLOCK_S)
 
     def _announced(self, fields: dict[str, object]) -> None:
         if self._storage.announce(fields):
@@ -156,8 +181,6 @@ async def serve(config: CaptureConfig, stop: Stop) -> None:
     # Synthetic sources draw the time of day: in UTC, as everything that is kept.
     os.environ["TZ"] = "UTC"
     time.tzset()
-    if config.audio.source != "none":
-        _log.warning("[audio] source: this version records no sound")
     capture = Capture(config)
     stop.on_reload(lambda: _reload(capture, stop))
     async with asyncio.TaskGroup() as tasks:
@@ -168,6 +191,8 @@ async def serve(config: CaptureConfig, stop: Stop) -> None:
         await asyncio.wait({camera})
         await capture.sender.finish(FINISH_S if capture.sender.connected else 0)
         rest.cancel()
+        await asyncio.wait({rest})
+        await capture.spool.close()
 
 
 def _reload(capture: Capture, stop: Stop) -> None:

@@ -15,7 +15,7 @@ MAX_LAG_S = 8.0
 @dataclass(frozen=True, slots=True)
 class State:
     """What the parts of a camera know now. Times in microseconds of UTC; `lost_s`: seconds of
-    pictures that were dropped because the memory was full.
+    pictures that were dropped because the spool was full. `spool_fault`: why it can't use its disk.
     """
 
     frames_advance: bool
@@ -30,6 +30,7 @@ class State:
     clock_offset_s: float | None
     encoder: str
     source: str
+    spool_fault: str | None = None
 
     @property
     def recording(self) -> Recording:
@@ -44,7 +45,9 @@ class State:
         """What is wrong, in a plain sentence; the worst first."""
         if not self.frames_advance:
             return self.camera_fault or "The camera gives no picture."
-        lost = f" {self.lost_s:.0f} s are lost: the memory was full." if self.lost_s else ""
+        lost = f" {self.lost_s:.0f} s are lost: the spool was full." if self.lost_s else ""
+        if self.spool_fault is not None:
+            lost += f" The spool on disk can't be used ({self.spool_fault}): only memory is left."
         if not self.storage_connected:
             return f"Storage is away: {self.storage_fault or 'connecting'}.{lost}"
         if self.spool_s >= MAX_LAG_S:
