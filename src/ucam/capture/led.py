@@ -1,9 +1,12 @@
 """What the LED shows: patterns as plain objects, and the lamps that show them.
 
-steady on             recording is confirmed by storage
-slow double blink     somebody watches live
-slow blink            the web application is away
-frantic (10 Hz)       not recording, or storage is away
+Of what is true at once, the first line of these is shown:
+
+quick even blink (2 Hz)   somebody asked in the room where this camera is (30 s)
+frantic (10 Hz)           not recording, or storage is away
+slow blink                the web application is away
+slow double blink         somebody watches live
+steady on                 recording is confirmed by storage
 """
 
 import asyncio
@@ -45,10 +48,16 @@ STEADY = Pattern("steady", (1.0,))
 DOUBLE_BLINK = Pattern("double blink", (0.15, 0.2, 0.15, 1.5))
 SLOW_BLINK = Pattern("slow blink", (1.0, 1.0))
 FRANTIC = Pattern("frantic", (0.05, 0.05))
+LOCATE = Pattern("locate", (0.25, 0.25))
+LOCATE_S = 30.0
 
 
-def choose(*, frames_advance: bool, confirmed: bool, web_away: bool, watched: bool) -> Pattern:
-    """The pattern for a camera's state; the worst trouble wins."""
+def choose(
+    *, frames_advance: bool, confirmed: bool, web_away: bool, watched: bool, located: bool = False
+) -> Pattern:
+    """The pattern for a camera's state: who looks for it first, then the worst trouble."""
+    if located:
+        return LOCATE
     if not (frames_advance and confirmed):
         return FRANTIC
     if web_away:
@@ -117,34 +126,40 @@ class PinLed:
 
 
 class Led:
-    """Shows the pattern of the moment on a lamp."""
+    """Shows the pattern of the moment on a lamp. Times are an argument, in seconds."""
 
     def __init__(self, lamp: Lamp) -> None:
         self._lamp = lamp
-        self._pattern = FRANTIC
+        self._begin_s: float | None = None
+        self._on: bool | None = None
         self._changed = asyncio.Event()
+        self.pattern = FRANTIC
 
     def show(self, pattern: Pattern) -> None:
         """Change the pattern, at once."""
-        if pattern is not self._pattern:
-            self._pattern = pattern
+        if pattern is not self.pattern:
+            self.pattern, self._begin_s = pattern, None
             self._changed.set()
+
+    def tick(self, now_s: float) -> float:
+        """Switch the lamp as it should be now; how long it stays so. Raises `OSError`."""
+        if self._begin_s is None:
+            self._begin_s = now_s
+        on, left_s = self.pattern.at(now_s - self._begin_s)
+        if on != self._on:
+            self._lamp.set(on)
+            self._on = on
+        return left_s
 
     async def run(self) -> None:
         """Blink until cancelled; then the lamp is as it was found."""
         clock = asyncio.get_running_loop()
-        start_s = clock.time()
         try:
             while True:
-                on, left_s = self._pattern.at(clock.time() - start_s)
-                self._lamp.set(on)
-                try:
-                    async with asyncio.timeout(left_s):
+                self._changed.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self.tick(clock.time())):
                         await self._changed.wait()
-                    self._changed.clear()
-                    start_s = clock.time()
-                except TimeoutError:
-                    pass
         except OSError as error:
             _log.error("LED: %s; the camera works without it", error)
         finally:

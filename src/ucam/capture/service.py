@@ -4,25 +4,24 @@ import asyncio
 import logging
 import os
 import time
+from dataclasses import replace
 
 from ucam.base import config as config_files
-from ucam.base import service
 from ucam.base.service import Fault, Stop
+from ucam.capture import metrics
 from ucam.capture.address import AddressError, KnownStorage
 from ucam.capture.camera import Camera, Captured
 from ucam.capture.config import CaptureConfig
-from ucam.capture.led import Led, choose, find_lamp
 from ucam.capture.presence import Presence
 from ucam.capture.sender import Sender
+from ucam.capture.signals import Signals
 from ucam.capture.spool import Spool
-from ucam.capture.status import State, status_fields
+from ucam.capture.status import Losses, State, status_fields
 from ucam.capture.systemclock import SystemClock
 from ucam.device.token import TokenFileError, TokenStore
 
 _log = logging.getLogger(__name__)
-LOOK_S = 0.25
 CLOCK_S = 0.5
-WATCHDOG_S = 1.0
 # Before the end, the spool's rest goes to storage; systemd's own patience is 90 s.
 FINISH_S = 4.0
 
@@ -72,10 +71,15 @@ class Capture:
             max_viewers=config.live.max_viewers,
             status=self.status,
             announced=self._announced,
+            located=lambda who: self.signals.locate(who),
         )
-        lamp = find_lamp(config.led.name, config.led.gpio)
-        self._led = Led(lamp) if lamp is not None else None
         self._loss_told_s = float("-inf")
+        self._losses = Losses()
+        self._newest_us: int | None = None
+        self._pictures = 0
+        where = os.environ.get(metrics.VARIABLE)
+        self._metrics_address = metrics.listen_address(where) if where else None
+        self.signals = Signals(config.led)
 
     async def run(self) -> None:
         """Everything but the camera: this goes on while the rest of the spool is sent."""
@@ -85,9 +89,9 @@ class Capture:
             tasks.create_task(self._wait_for_clock())
             tasks.create_task(self.sender.run())
             tasks.create_task(self.presence.run())
-            tasks.create_task(self._show())
-            if self._led is not None:
-                tasks.create_task(self._led.run())
+            tasks.create_task(self.signals.run(self.state, lambda: self._pictures))
+            if self._metrics_address is not None:
+                tasks.create_task(metrics.serve(self._metrics_address, self._metrics))
 
     def reload(self, config: CaptureConfig) -> None:
         """Take what can be taken while running."""
@@ -100,34 +104,58 @@ class Capture:
 
     def state(self) -> State:
         """What the parts know now."""
-        camera, sender = self.camera, self.sender
-        gaps = self.spool.gaps
-        return State(
+        camera, sender, microphone = self.camera, self.sender, self.camera.microphone
+        health, led = self.signals.health, self.signals.led
+        state = State(
             frames_advance=camera.frames_advance,
             camera_fault=camera.fault,
+            newest_us=self._newest_us,
             storage_connected=sender.connected,
             storage_fault=sender.fault,
             durable_us=sender.durable.utc_us if sender.durable else None,
             spool_bytes=self.spool.unconfirmed_bytes,
             spool_s=self.spool.unconfirmed_s,
             spool_fault=self.spool.fault,
-            lost_s=sum(gap.to_us - gap.from_us for gap in gaps) / 1e6,
+            lost_s=0.0,
             viewers=self.presence.calls.viewers,
             clock_offset_s=self.presence.room.clock_offset_s,
             encoder=camera.encoder.name if camera.encoder else "none (passed through)",
             source=camera.source,
+            chosen=camera.chosen,
+            audio=None if microphone is None else microphone.track is not None,
+            audio_fault=None if microphone is None else microphone.feed.fault,
+            temperature_c=health.temperature_c,
+            under_voltages=health.under_voltages,
+            warning=health.warning,
+            led=None if led is None else led.pattern.name,
+            web_connected=self.presence.room.connected,
+        )
+        return replace(
+            state, lost_s=self._losses.seconds(self.spool.gaps, state.recording == "stored")
         )
 
     def status(self) -> dict[str, object]:
         """The fields of the room's Status."""
         return status_fields(self.state())
 
+    def _metrics(self) -> bytes:
+        microphone = self.camera.microphone
+        counts = {"pictures": self._pictures, "source_restarts": self.camera.restarts}
+        if microphone is not None:
+            counts["microphone_restarts"] = microphone.feed.restarts
+        if self.signals.health.under_voltages is not None:
+            counts["under_voltages"] = self.signals.health.under_voltages
+        return metrics.text(self.state(), counts)
+
     def _captured(self, captured: Captured) -> None:
         if not self.spool.append(captured.run, captured.unit):
             self._tell_loss()
+        if captured.unit.audio:
+            return
+        self._pictures += 1
+        self._newest_us = captured.unit.utc_us if captured.run.boot is None else None
         self.presence.calls.replays = self.camera.replays
-        if not captured.unit.audio:
-            self.presence.calls.push(captured)
+        self.presence.calls.push(captured)
 
     def _tell_loss(self) -> None:
         now_s = time.monotonic()
@@ -150,30 +178,6 @@ class Capture:
 
     def _changed(self) -> None:
         self.presence.look()
-
-    async def _show(self) -> None:
-        """The LED, readiness and the watchdog follow the state."""
-        told_ready, fed_s = False, 0.0
-        while True:
-            await asyncio.sleep(LOOK_S)
-            state, now_s = self.state(), time.monotonic()
-            if self._led is not None:
-                self._led.show(
-                    choose(
-                        frames_advance=state.frames_advance,
-                        confirmed=state.recording == "stored",
-                        web_away=not self.presence.room.connected,
-                        watched=bool(state.viewers),
-                    )
-                )
-            if not state.frames_advance:
-                continue
-            if not told_ready:
-                service.ready(f"capturing {state.source}")
-                told_ready = True
-            if now_s - fed_s >= WATCHDOG_S:
-                service.watchdog()
-                fed_s = now_s
 
 
 async def serve(config: CaptureConfig, stop: Stop) -> None:
