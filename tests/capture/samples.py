@@ -15,3 +15,10 @@ def unit(number: int, *, group: int = 5, size: int = 100) -> AccessUnit:
     """The access unit `number` of a run at 10 pictures a second, a keyframe each `group`."""
     data = size.to_bytes(4, "big") + bytes(size)
     return AccessUnit(data, number * 9000, number * 100_000, number % group == 0, number)
+
+
+def sound(number: int, *, size: int = 60) -> AccessUnit:
+    """A frame of sound that was captured just after that picture."""
+    return AccessUnit(
+        bytes(size), number * 9000 + 900, number * 100_000 + 10_000, True, number, True
+    )

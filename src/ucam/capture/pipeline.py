@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
+from ucam.capture import counter
 from ucam.capture.gst import GLib, Gst, GstVideo, structure
 from ucam.capture.sources import DEPAYLOADERS, PARSERS, Gives
 from ucam.media.avcc import parse_avcc
@@ -96,7 +97,8 @@ class Pipeline(Generic[Item]):
 
     Both callbacks come in the event loop. `item`: what it gives. `name`: for people. `loops`: play
     a clip again when it ends. `fragment`: a text from the configuration, which may be no live
-    source. `on_the_second`: its running time counts from a full second of UTC. Raises `PipelineError`.
+    source. `on_the_second`: its running time counts from a full second of UTC. Raises
+    `PipelineError`.
     """
 
     def __init__(
@@ -132,6 +134,7 @@ class Pipeline(Generic[Item]):
         if (rtsp := self._pipeline.get_by_name("rtsp")) is not None:
             self._listening.append((rtsp, rtsp.connect("select-stream", self._select_stream)))
             self._listening.append((rtsp, rtsp.connect("pad-added", self._link_stream)))
+        self._listening += counter.count(self._pipeline)
         self._bus = self._pipeline.get_bus()
         self._loop.add_reader(self._bus.get_pollfd().fd, self._read_bus)
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ucam.capture import counter
 from ucam.capture.config import Video
 from ucam.capture.encoder import Encoder, encoder_launch
 
@@ -79,7 +80,7 @@ def plan(video: Video, machine: Machine) -> Plan:
         case "auto":
             return _auto(video, machine)
         case "test" if not rest:
-            return Plan("test", _test(video), "pictures")
+            return Plan("test", _test(video, machine), "pictures")
         case "file" if rest:
             return Plan(f"file:{rest}", _file(video, Path(rest)), "pictures", loops=True)
         case "rtsp" | "rtsps" if urlsplit(video.source).hostname:
@@ -163,10 +164,11 @@ def clock_overlay() -> str:
     )
 
 
-def _test(video: Video) -> str:
+def _test(video: Video, machine: Machine) -> str:
+    numbers = counter.launch(video.width) if machine.has(counter.ELEMENT) else ""
     return (
         "videotestsrc is-live=true pattern=smpte100 horizontal-speed=4"
-        f" ! {picture_caps(video)} ! {clock_overlay()}"
+        f" ! {picture_caps(video)} ! {clock_overlay()}{numbers}"
     )
 
 
