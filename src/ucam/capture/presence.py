@@ -108,8 +108,8 @@ class Presence:
 
     def _say_ready(self, run: Run) -> None:
         before = self._ready_run
-        if before is None or before.track != run.track:
-            self.room.send(OfferMedia(sdp=readiness(run.track)))
+        if before is None or (before.track, before.audio) != (run.track, run.audio):
+            self.room.send(OfferMedia(sdp=readiness(run)))
         self._ready_run = run
 
     # From the room

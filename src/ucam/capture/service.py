@@ -151,6 +151,7 @@ class Capture:
         if not self.spool.append(captured.run, captured.unit):
             self._tell_loss()
         if captured.unit.audio:
+            self.presence.calls.hear(captured)
             return
         self._pictures += 1
         self._newest_us = captured.unit.utc_us if captured.run.boot is None else None
