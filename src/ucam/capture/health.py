@@ -41,6 +41,11 @@ class Health:
         self._alarmed = bool(alarm)
 
     @property
+    def is_hot(self) -> bool:
+        """Whether the processor slows down to keep cool."""
+        return self.temperature_c is not None and self.temperature_c >= HOT_C
+
+    @property
     def warning(self) -> str | None:
         """What is wrong with the board, in a plain sentence."""
         if self._now_s - self._weak_s <= LATELY_S:
@@ -48,7 +53,7 @@ class Health:
                 f"The power supply is too weak (under-voltage, {self.under_voltages} × since the"
                 " start): take a better one, and a shorter cable."
             )
-        if self.temperature_c is not None and self.temperature_c >= HOT_C:
+        if self.is_hot:
             return f"The board is {self.temperature_c:.0f} °C hot and slows down: cool it."
         return None
 
