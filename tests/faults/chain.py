@@ -138,18 +138,23 @@ class Chain:
         *,
         port: int = 8322,
         storage: dict[str, str] | None = None,
-        **camera: str,
+        spool: str = "",
+        environment: dict[str, str] | None = None,
     ) -> None:
-        """`storage`: keys of its [storage]; `camera`: see `CameraProcess`."""
+        """`storage`: keys of its [storage]; `spool`, `environment`: see `CameraProcess`."""
         self.tokens = Tokens(folder)
         self.network = network
         self.port = port
         under = network.under
         keys = {"chunk_size": "10s", **(storage or {})}
-        self.storage = StorageProcess(folder, self.tokens, under=under, port=port, **keys)
+        self.storage = StorageProcess(
+            folder, self.tokens, root=folder / "chunks", under=under, port=port, **keys
+        )
         self.storage.start()
         self._keep_fingerprint(folder)
-        self.camera = CameraProcess(folder, self.tokens, port, under=under, **camera)
+        self.camera = CameraProcess(
+            folder, self.tokens, port, under=under, spool=spool, environment=environment
+        )
 
     def _keep_fingerprint(self, folder: Path) -> None:
         matched = re.search(r"sha256:[0-9a-f]{64}", self.storage.log.read_text())
@@ -191,23 +196,41 @@ class Chain:
         """Every picture, in the order of the chunks. Both programs have ended."""
         checked = self.storage.fsck()
         assert checked.returncode == 0, checked.stdout
-        return [
-            picture
-            for chunk, path in zip(self.rows(), self.storage.chunks(), strict=True)
-            for picture in _pictures(chunk, path)
-        ]
+        # One decoder for a run: after a storage that was stopped, a chunk may go on in the middle
+        # of a group of pictures.
+        found: list[Stored] = []
+        of_run = ""
+        decoder: av.VideoCodecContext | None = None
+        for chunk, path in zip(self.rows(), self.storage.chunks(), strict=True):
+            if chunk.run != of_run:
+                of_run, decoder = chunk.run, None
+            decoder = decoder or _decoder(path)
+            found += _pictures(chunk, path, decoder)
+        return found
 
 
-def _pictures(chunk: Chunk, path: Path) -> list[Stored]:
+def _decoder(path: Path) -> av.VideoCodecContext:
+    with av.open(str(path)) as container:
+        described = container.streams.video[0].codec_context
+        decoder = av.CodecContext.create(described.name, "r")
+        assert isinstance(decoder, av.VideoCodecContext)
+        decoder.extradata = described.extradata
+        decoder.flags |= av.codec.context.Flags.low_delay
+        return decoder
+
+
+def _pictures(chunk: Chunk, path: Path, decoder: av.VideoCodecContext) -> list[Stored]:
     found: list[Stored] = []
     with av.open(str(path)) as container:
-        for frame in container.decode(video=0):
-            assert isinstance(frame, av.VideoFrame)
-            plane = frame.planes[0]
-            seen = counter.read(bytes(plane), plane.line_size, frame.width, frame.height)
-            assert frame.pts is not None
-            number = chunk.first_number + len(found)
-            found.append(Stored(chunk.run, number, seen, frame.pts * 100 // 9))
+        for packet in container.demux(video=0):
+            if packet.pts is None:
+                continue
+            for frame in decoder.decode(packet):
+                assert isinstance(frame, av.VideoFrame)
+                plane = frame.planes[0]
+                seen = counter.read(bytes(plane), plane.line_size, frame.width, frame.height)
+                number = chunk.first_number + len(found)
+                found.append(Stored(chunk.run, number, seen, packet.pts * 100 // 9))
     assert len(found) == chunk.last_number - chunk.first_number + 1, path
     return found
 

@@ -203,10 +203,13 @@ class DiskSpool:
         """Storage has everything up to `number` of `run`; whether that run is here."""
         if not any(segment.run.id == run for segment in self.segments):
             return False
-        while self.segments:
-            oldest = self.segments[0]
-            if oldest.run.id == run and not self._is_behind(oldest, number):
-                break
+        while self.segments[0].run.id != run:
+            self._forget_oldest()
+        while (
+            self.segments
+            and self.segments[0].run.id == run
+            and self._is_behind(self.segments[0], number)
+        ):
             self._forget_oldest()
         return True
 

@@ -235,6 +235,7 @@ class Spool:
             return
         if self._opened.is_set() and self.unconfirmed:
             await self._write_new()
+        await self._close_segment()
         await self._disk.close()
 
     async def _keep_up(self, away: bool) -> None:
@@ -245,10 +246,17 @@ class Spool:
             self._spools = True
         elif self._spools and self.unconfirmed_s < SETTLED_S:
             self._spools = False
-            await self._disk.close_segment()
+            await self._close_segment()
         if self._spools:
             await self._write_new()
         await self._disk.tidy()
+
+    async def _close_segment(self) -> None:
+        """Nothing more goes into the one that is open: storage may have had all of it."""
+        assert self._disk is not None
+        await self._disk.close_segment()
+        if self._confirmed is not None:
+            self._disk.confirm(*self._confirmed)
 
     async def _write_new(self) -> None:
         """Everything that is not on the disk yet, as far as the disk takes it."""
