@@ -65,8 +65,7 @@ def _run(data: bytes, descriptors: list[int]) -> None:
     except Exception:  # noqa: BLE001 - the top of a process
         _log.exception("failed")
     finally:
-        # At once: nothing is worth the time that GStreamer's threads take to end.
-        os._exit(0)
+        os._exit(1)
 
 
 async def _live(data: bytes, descriptors: list[int]) -> None:
@@ -109,6 +108,8 @@ async def _live(data: bytes, descriptors: list[int]) -> None:
         raise
     signal.alarm(LONGEST_STOP_S)
     await call.stop()
+    # At once: nothing is worth the time that GStreamer's threads take to end.
+    os._exit(0)
 
 
 def _name(name: str) -> None:

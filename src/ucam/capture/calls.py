@@ -35,24 +35,29 @@ MAX_KEPT_BYTES = 16_000_000
 Key = tuple[str, str]
 
 
-class _Again:
-    """Why a viewer's process ends: the call goes on in a new one."""
-
-
-_AGAIN = _Again()
-
-
 @dataclass
 class _Viewer:
-    """A call: the run it shows, and the future that says why its process is to end."""
+    """A call, and the run it shows. `over`: why it ends, once that is known; `wake`: it ends, or
+    its connection is to be made anew.
+    """
 
     jid: str
     id: str
     run: Run
-    ended: "asyncio.Future[str | _Again]" = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
+    over: str | None = None
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
     call: RemoteCall | None = None
+
+    def end(self, reason: str) -> None:
+        """The first reason counts; an empty one is nothing to tell the viewer."""
+        if self.over is None:
+            self.over = reason
+            self.wake.set()
+
+    def restart(self, run: Run) -> None:
+        """Go on in a new process."""
+        self.run = run
+        self.wake.set()
 
 
 class Calls:
@@ -124,7 +129,7 @@ class Calls:
             if viewer is None:
                 self._refuse(key, "too many calls in a short time: wait a moment")
         elif viewer is not None:
-            self._restart(viewer, run)
+            viewer.restart(run)
         else:
             viewer = self._viewers[key] = _Viewer(jid, message.call, run)
             self._tasks.create_task(self._live(key, viewer))
@@ -144,13 +149,13 @@ class Calls:
         """A viewer ends his call."""
         viewer = self._viewers.get((message.from_ or "", message.call))
         if viewer is not None:
-            _settle(viewer, "")
+            viewer.end("")
 
     def peer_gone(self, jid: str) -> None:
         """A viewer left the room: his calls end."""
         for viewer in self._viewers.values():
             if viewer.jid == jid:
-                _settle(viewer, "")
+                viewer.end("")
 
     def push(self, captured: Captured) -> None:
         """A picture that was captured, to everybody who watches."""
@@ -163,7 +168,7 @@ class Calls:
         packet = gdp.buffer(picture.data, picture.clock_ns, delta=not picture.keyframe)
         for viewer in self._viewers.values():
             if viewer.run is not captured.run and _setup(viewer.run) != _setup(captured.run):
-                self._restart(viewer, captured.run)
+                viewer.restart(captured.run)
             elif viewer.call is not None:
                 viewer.run = captured.run
                 viewer.call.picture(picture, packet)
@@ -191,40 +196,34 @@ class Calls:
             self._kept.clear()
             self._kept_bytes = 0
 
-    def _restart(self, viewer: _Viewer, run: Run) -> None:
-        viewer.run = run
-        _settle(viewer, _AGAIN)
-
     async def _live(self, key: Key, viewer: _Viewer) -> None:
         _log.info("%s watches", viewer.jid)
-        reason: str | _Again = _AGAIN
         try:
-            while isinstance(reason, _Again):
-                viewer.ended = asyncio.get_running_loop().create_future()
-                reason = await self._watch(viewer)
-        except Exception as error:  # noqa: BLE001 - the top of a call's task: it must not end the others
-            _log.warning(
-                "call with %s: %s", viewer.jid, error, exc_info=not isinstance(error, OSError)
-            )
-            reason = "the camera failed in this call"
+            while viewer.over is None:
+                viewer.wake.clear()
+                await self._watch(viewer)
+        except OSError as error:
+            viewer.end(f"the camera can't take a call now ({error})")
+        except Exception:  # noqa: BLE001 - the top of a call's task: it must not end the others
+            _log.exception("call with %s", viewer.jid)
+            viewer.end("the camera failed in this call")
         finally:
             del self._viewers[key]
             self._changed()
-        _log.info("%s no longer watches%s", viewer.jid, f": {reason}" if reason else "")
-        if reason:
-            self._refuse(key, reason)
+        _log.info("%s no longer watches%s", viewer.jid, f": {viewer.over}" if viewer.over else "")
+        if viewer.over:
+            self._refuse(key, viewer.over)
 
-    async def _watch(self, viewer: _Viewer) -> str | _Again:
+    async def _watch(self, viewer: _Viewer) -> None:
+        assert self._tasks is not None
         setup = _setup(viewer.run, ice_setup(self.ice_servers, relay_only=self.relay_only))
         viewer.call = call = RemoteCall(self._host, setup, self._handlers(viewer))
-        reason: str | _Again = ""
         try:
             await call.start()
-            reason = await viewer.ended
-            return reason
+            await viewer.wake.wait()
         finally:
             viewer.call = None
-            if isinstance(reason, _Again) and self._tasks is not None:
+            if viewer.wake.is_set() and viewer.over is None:
                 self._tasks.create_task(call.stop())  # the viewer needn't wait for that
             else:
                 await call.stop()
@@ -244,7 +243,7 @@ class Calls:
             candidate=candidate,
             connected=lambda: self._begin(viewer),
             keyframe_wanted=self._ask_for_keyframe,
-            ended=lambda reason: _settle(viewer, reason),
+            ended=viewer.end,
         )
 
     def _begin(self, viewer: _Viewer) -> None:
@@ -276,7 +275,7 @@ class Calls:
             if call is None or now_s - call.heard_at_s < SILENCE_S:
                 continue
             why = "is gone without a word" if call.connected else "can't be reached"
-            _settle(viewer, f"the viewer {why}")
+            viewer.end(f"the viewer {why}")
 
     def _refuse(self, key: Key, reason: str) -> None:
         self._send(EndMedia(to=key[0], call=key[1], reason=reason))
@@ -290,8 +289,3 @@ def _setup(run: Run, ice: IceSetup | None = None) -> Setup:
         sound=run.audio is not None,
         ice=ice or IceSetup(),
     )
-
-
-def _settle(viewer: _Viewer, reason: str | _Again) -> None:
-    if not viewer.ended.done():
-        viewer.ended.set_result(reason)
