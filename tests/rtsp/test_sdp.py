@@ -1,4 +1,5 @@
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,16 @@ def test_vectors_are_where_the_readme_says() -> None:
     readme = Path(VECTORS / "README.md").read_text()
     for path in VECTORS.glob("*.txt"):
         assert f"`{path.name}`" in readme
+
+
+def test_a_reason_for_a_gap_is_one_printable_line_of_limited_length() -> None:
+    session = replace(
+        sdp.h264_session((), sdp.RunLine("a", 0)), gap="full\r\na=ucam-run:b 7 \0" * 20
+    )
+    text = session.build()
+    assert len([line for line in text.splitlines() if line.startswith(b"a=ucam-")]) == 2
+    gap = sdp.parse(text).gap
+    assert gap is not None
+    assert gap.startswith("full  a=ucam-run:b 7")
+    assert len(gap) <= sdp.MAX_GAP
+    assert sdp.parse(text).run == sdp.RunLine("a", 0)

@@ -31,7 +31,9 @@ def explain(error: BaseException, where: str) -> str:
             clock = "; is the clock of this camera right?" if code == _NOT_YET_VALID else ""
             return f"{where} shows a certificate that isn't accepted: {text}{clock}"
         case ssl.SSLError():
-            return f"{where} answers with no TLS that we understand ({error.reason})"
+            # Not all of them have a reason.
+            why = getattr(error, "reason", None) or "unknown"
+            return f"{where} answers with no TLS that we understand ({why})"
         case socket.gaierror():
             return (
                 f"the name in {where} isn't found ({error.strerror}): is it right, and does this"
