@@ -8,12 +8,14 @@ comes or goes, and a step of the system clock (always at a keyframe).
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ucam.capture.audio import Microphone
 from ucam.capture.clock import CaptureClock
 from ucam.capture.config import Audio, Video
+from ucam.capture.drift import Drift, Jumped
 from ucam.capture.encoder import Encoder, EncoderError, choose_encoder
 from ucam.capture.feed import Feed, NoSource
 from ucam.capture.gst import ThisMachine, has_element, proves
@@ -60,6 +62,8 @@ class Camera:
         self._machine: Machine = machine or ThisMachine()
         self._system_clock = system_clock or SystemClock()
         self._pipeline: Pipeline[Picture] | None = None
+        self._end: Callable[[str], None] = lambda _: None
+        self._drift: Drift | None = None
         self._clock: CaptureClock | None = None
         self._run: Run | None = None
         self._format: object = None
@@ -139,7 +143,9 @@ class Camera:
             )
         except (SourceError, EncoderError, PipelineError) as error:
             raise NoSource(str(error)) from None
-        self._run, self._pipeline = None, pipeline
+        self._run, self._pipeline, self._end = None, pipeline, on_end
+        # An IP camera's pictures have the times of its own clock.
+        self._drift = Drift() if source.gives == "H264 or H265" else None
         self._clock = CaptureClock(*self._system_clock.read())
         return pipeline
 
@@ -174,6 +180,8 @@ class Camera:
         assert self._clock is not None
         if self._clock.observe(*self._system_clock.read()):
             self._want_new_run("the system's clock was set")
+        if self._drift is not None and self._drift.is_ahead:
+            self._want_new_run("the camera began with older pictures")
 
     def _want_new_run(self, why: str) -> None:
         if self._new_run_why is None:
@@ -192,18 +200,28 @@ class Camera:
             self._new_run_why = self._new_run_why or "the camera changed its picture"
         if self._new_run_why is not None and picture.keyframe:
             self._begin_run(picture, self._new_run_why)
+        try:
+            clock_ns = self._on_our_clock(picture)
+        except Jumped:
+            self._end("its time stamps jumped")
+            return
         run = self._run
         if run is None or self._clock is None or picture.format is not self._format:
             return  # nothing that can be decoded yet
         unit = AccessUnit(
             data=picture.data,
-            pts_90k=picture.clock_ns * 9 // 100_000,
-            utc_us=self._clock.utc_us(picture.clock_ns),
+            pts_90k=clock_ns * 9 // 100_000,
+            utc_us=self._clock.utc_us(clock_ns),
             keyframe=picture.keyframe,
             number=self._number,
         )
         self._number += 1
         self._on_captured(Captured(run, unit, picture))
+
+    def _on_our_clock(self, picture: Picture) -> int:
+        if self._drift is None:
+            return picture.clock_ns
+        return self._drift.correct(picture.clock_ns, time.monotonic_ns())
 
     def _take_sound(self, sound: Sound) -> None:
         run = self._run
@@ -243,6 +261,8 @@ class Camera:
         except MediaError as error:
             self._feed.fault = f"{self._feed.name}: its parameter sets can't be read: {error}"
             return
+        if self._drift is not None:
+            self._drift.settle()
         if self._run is not None:
             # Read both clocks anew: a step is what brought us here, perhaps.
             self._clock = CaptureClock(*self._system_clock.read())

@@ -186,8 +186,10 @@ def _file(video: Video, path: Path) -> str:
 
 
 def _rtsp(video: Video) -> str:
+    # The camera's own spacing of its pictures; its drift is followed by `drift`.
     return (
-        f"rtspsrc name=rtsp location={quoted(video.source)} protocols=tcp latency={RTSP_LATENCY_MS}"
+        f"rtspsrc name=rtsp location={quoted(video.source)} protocols=tcp buffer-mode=none"
+        f" latency={RTSP_LATENCY_MS}"
     )
 
 
