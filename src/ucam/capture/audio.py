@@ -28,9 +28,9 @@ ENCODER = (
 # Not async: a source that waits for its first second would never let the pipeline begin.
 APPSINK = "appsink name=out emit-signals=true sync=false async=false max-buffers=256"
 # A beep of 40 ms a second. Its samples are counted from running time 0, a full second of UTC; it
-# may come a buffer (5 ms) early.
+# may come a buffer (2 ms) early.
 TEST = (
-    "audiotestsrc wave=ticks freq=1000 sine-periods-per-tick=40 samplesperbuffer=240"
+    "audiotestsrc wave=ticks freq=1000 sine-periods-per-tick=40 samplesperbuffer=96"
     " ! audio/x-raw,rate=48000,channels=1 ! clocksync"
 )
 NEEDED = {"opusenc": "gstreamer1.0-plugins-base", "alsasrc": "gstreamer1.0-alsa"}
