@@ -55,6 +55,7 @@ TEST_PACKAGES = [
     "redis-server",
     "nftables",
     "iproute2",
+    "libfaketime",
 ]
 
 

@@ -174,7 +174,9 @@ def _order(root: Path, chunks: list[Chunk], gaps: list[Gap]) -> Iterator[str]:
     for chunk in chunks[1:]:
         path = root / chunk_path(chunk.place, chunk.id, chunk.duration_us)
         distance = chunk.id - reached_us
-        if distance > GAP_TOLERANCE_US and not _told(gaps, reached_us, chunk.id):
+        if distance > GAP_TOLERANCE_US and not (
+            _told(gaps, reached_us, chunk.id) or _stepped(gaps, reached_us, chunk.id)
+        ):
             yield f"{path}: {distance / 1e6:.1f} s are missing before it, without a reason"
         overlap_end_us = min(reached_us, chunk.end_us)
         if distance < -GAP_TOLERANCE_US and not _stepped(gaps, chunk.id, overlap_end_us):
@@ -183,7 +185,7 @@ def _order(root: Path, chunks: list[Chunk], gaps: list[Gap]) -> Iterator[str]:
 
 
 def _stepped(gaps: list[Gap], from_us: int, to_us: int) -> bool:
-    """Whether a told step back explains that this stretch was recorded twice."""
+    """Whether a told step back explains that this stretch was recorded twice, or not at all."""
     return any(
         gap.to_us - GAP_TOLERANCE_US <= from_us and to_us <= gap.from_us + GAP_TOLERANCE_US
         for gap in gaps
