@@ -18,7 +18,6 @@ from ucam.capture.connection import ANSWER_TIMEOUT_S, Connection, RunOver, SendE
 from ucam.capture.session import Session
 from ucam.capture.spool import Spool
 from ucam.device.token import TokenFileError, TokenStore
-from ucam.rtp.errors import PayloadError
 from ucam.rtsp.client import Durable, DurableUntil, Publisher, Ready
 
 _log = logging.getLogger(__name__)
@@ -105,7 +104,7 @@ class Sender:
             except* RunOver:
                 backoff.reset()
                 self._patient_until_s = clock.time() + STARTING_S
-            except* (OSError, TimeoutError, SendError, PayloadError) as group:
+            except* (OSError, TimeoutError, SendError) as group:
                 if self.connected:
                     self._patient_until_s = clock.time() + AWAY_AFTER_S
                 reason = self._explain(group)

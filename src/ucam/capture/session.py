@@ -1,13 +1,18 @@
 """One RTSPS session of the sender: a run from one number on, as SDP and as RTP."""
 
+import logging
 import secrets
 
 from ucam.capture.run import Run
 from ucam.capture.spool import Spooled
 from ucam.media.access_unit import AccessUnit
+from ucam.media.errors import MediaError
+from ucam.media.track import Track
+from ucam.rtp.errors import PayloadError
 from ucam.rtp.packetizers import packetizer
 from ucam.rtsp.sdp import RunLine, SessionDescription, camera_session
 
+_log = logging.getLogger(__name__)
 MAX_PACKET = 60_000
 VIDEO_TYPE, AUDIO_TYPE = 96, 97
 NTP64_ID = 1
@@ -28,8 +33,9 @@ class Session:
             opus_channels=run.audio.channels if run.audio is not None else 0,
         )
         self.description = SessionDescription(described.media, described.run, gap or None)
-        tracks = [(run.track, VIDEO_TYPE)]
-        tracks += [(run.audio, AUDIO_TYPE)] if run.audio is not None else []  # type: ignore[list-item]
+        tracks: list[tuple[Track, int]] = [(run.track, VIDEO_TYPE)]
+        if run.audio is not None:
+            tracks.append((run.audio, AUDIO_TYPE))
         self._packetizers = [
             packetizer(
                 track,
@@ -57,11 +63,18 @@ class Session:
         return item.run is self.run and item.unit.number == self.number
 
     def packets(self, unit: AccessUnit) -> tuple[list[bytes], int]:
-        """The next access unit as RTP packets, and their channel."""
+        """The next access unit as RTP packets, and their channel. One that isn't what its format
+        says is left out.
+        """
         place = 1 if unit.audio else 0
         if not unit.audio:
             self.number = unit.number + 1
         # Opus has 48 ticks a millisecond, pictures have 90.
         timestamp = unit.pts_90k * 48 // 90 if unit.audio else unit.pts_90k
-        packets = self._packetizers[place].packetize(unit, timestamp & 0xFFFF_FFFF)
-        return packets, self._channels[place]
+        channel, packetizer_ = self._channels[place], self._packetizers[place]
+        try:
+            return packetizer_.packetize(unit, timestamp & 0xFFFF_FFFF), channel
+        except (MediaError, PayloadError) as error:
+            _log.warning("run %s: %d can't be sent: %s", self.run.id, unit.number, error)
+            packetizer_.skip()
+            return [], channel

@@ -70,6 +70,12 @@ class Packetizer(ABC):
             extension = b""
         return packets
 
+    def skip(self) -> None:
+        """An access unit is left out: a hole in the sequence numbers, so that whoever counts
+        access units doesn't lose count.
+        """
+        self._sequence = (self._sequence + 1) & 0xFFFF
+
     @abstractmethod
     def _payloads(self, unit: AccessUnit, first_room: int) -> list[Payload]:
         """At least one; the first of at most `first_room` bytes, the others of `_room`."""

@@ -10,6 +10,7 @@ Little-endian. A segment holds access units of one run and begins at a keyframe,
 the oldest segments may go. What a power cut tore is behind the last whole record.
 """
 
+import re
 import struct
 import zlib
 from typing import NamedTuple
@@ -31,6 +32,7 @@ _RECORD = struct.Struct("<IB3xqqq")
 HEAD_BYTES = _HEAD.size
 RECORD_BYTES = _CRC.size + _RECORD.size
 _KEYFRAME, _AUDIO = 1, 2
+_RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class SegmentError(ValueError):
@@ -72,6 +74,8 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def to_run(self) -> Run:
         """The run; raises `SegmentError`."""
+        if not _RUN_ID.fullmatch(self.run):
+            raise SegmentError("its run has no name")
         try:
             make = {"h264": VideoTrack.h264, "h265": VideoTrack.h265}[self.codec]
             audio = AudioTrack.opus(self.audio) if self.audio else None
