@@ -11,7 +11,7 @@ from capture.test_camera import SMALL, capturing, take
 from capture.test_sources import ALL, NOTHING
 from ucam.capture import audio as audio_module
 from ucam.capture import feed as feed_module
-from ucam.capture.audio import TEST, audio_source
+from ucam.capture.audio import TEST, Microphone, audio_source
 from ucam.capture.camera import Camera, Captured
 from ucam.capture.config import Audio, Video
 from ucam.capture.feed import NoSource
@@ -124,3 +124,16 @@ async def test_without_any_microphone_pictures_come_and_it_is_told() -> None:
     assert found[0].run.audio is None
     assert camera.microphone is not None
     assert "microphone" in (camera.microphone.feed.fault or "")
+
+
+async def test_sound_with_impossible_times_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As fast as the processor can: what some virtual devices do.
+    monkeypatch.setattr(audio_module, "TEST", TEST.replace(" ! clocksync", ""))
+    microphone = Microphone(Audio(source="test"), ThisMachine(), lambda _: None, lambda: None)
+    task = asyncio.create_task(microphone.run())
+    async with asyncio.timeout(20):
+        while "impossible times" not in (microphone.feed.fault or ""):
+            await asyncio.sleep(0.02)
+    assert microphone.track is None
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -7,6 +7,7 @@ it is tried again for ever.
 import asyncio
 import logging
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +34,8 @@ TEST = (
     "audiotestsrc wave=ticks freq=1000 sine-periods-per-tick=40 samplesperbuffer=96"
     " ! audio/x-raw,rate=48000,channels=1 ! clocksync"
 )
+# Further from now than this no sound can be.
+MAX_APART_NS = 5_000_000_000
 NEEDED = {"opusenc": "gstreamer1.0-plugins-base", "alsasrc": "gstreamer1.0-alsa"}
 
 
@@ -47,8 +50,12 @@ def audio_source(audio: Audio, machine: Machine, devices: Path = DEVICES) -> tup
     for element in NEEDED:
         _need(machine, element)
     device = wanted.partition(":")[2]
-    # The pipeline's clock is the system's; the sound card's own drifts and is followed.
-    return wanted, f"alsasrc device={quoted(device)} provide-clock=false latency-time=20000"
+    # The pipeline's clock is the system's; the sound card's own drifts and is followed. The
+    # driver's time stamps aren't taken: of some devices they are on another clock.
+    return wanted, (
+        f"alsasrc device={quoted(device)} provide-clock=false latency-time=20000"
+        " use-driver-timestamps=false"
+    )
 
 
 def _need(machine: Machine, element: str) -> None:
@@ -80,6 +87,7 @@ class Microphone:
         self._machine = machine
         self._on_sound = on_sound
         self._changed = changed
+        self._end: Callable[[str], None] = lambda _: None
         self.first = asyncio.Event()
         self.track: AudioTrack | None = None
         self.feed = Feed("microphone", "sound", self._build, ended=self._ended)
@@ -92,6 +100,7 @@ class Microphone:
         name, launch = audio_source(self._audio, self._machine)
         self.feed.name = f"microphone {name}"
         _log.info("%s: Opus", self.feed.name)
+        self._end = on_end
         text = f"{launch} ! {ENCODER} ! {APPSINK}"
         try:
             return Pipeline(name, text, Sound, self._take, on_end, on_the_second=name == "test")
@@ -99,6 +108,9 @@ class Microphone:
             raise NoSource(str(error)) from None
 
     def _take(self, sound: Sound) -> None:
+        if abs(time.monotonic_ns() - sound.clock_ns) > MAX_APART_NS:
+            self._end("it gives impossible times")
+            return
         self.feed.came()
         if self.track is None:
             self.feed.fault = None
