@@ -8,6 +8,7 @@ too many away, and the agent dies. Nothing is cleaned up in Python: the process 
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -29,7 +30,7 @@ from ucam.capture.callsdp import (
     checked_answer,
     checked_candidate,
 )
-from ucam.capture.gst import Gst, GstSdp, GstVideo, GstWebRTC
+from ucam.capture.gst import GLib, Gst, GstSdp, GstVideo, GstWebRTC
 
 _log = logging.getLogger(__name__)
 MTU = 1200
@@ -96,6 +97,8 @@ class Call:
         self._answered = False
         self._connected = False
         self._heard_s = float("-inf")
+        # A fork draws the same numbers as all others otherwise: ICE credentials, SSRCs.
+        GLib.random_set_seed(secrets.randbits(32))
         self._pipeline: Any = Gst.parse_launch(launch_text(setup, video, sound))
         # PTS are on the monotonic clock, as they are (see ucam.capture.pipeline).
         self._pipeline.use_clock(Gst.SystemClock.obtain())
@@ -212,8 +215,8 @@ class Call:
         if offer is None:
             self._enter(self._end, "no offer could be made")
             return
+        self._enter(self._say, Offer(offer.sdp.as_text()))  # candidates come after it
         self._peer.emit("set-local-description", offer, Gst.Promise.new())
-        self._enter(self._say, Offer(offer.sdp.as_text()))
 
     def _on_answer_set(self, promise: Any, _data: Any) -> None:
         reply = promise.get_reply() if promise.wait() == Gst.PromiseResult.REPLIED else None
