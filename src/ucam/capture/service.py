@@ -71,7 +71,7 @@ class Capture:
             max_viewers=config.live.max_viewers,
             status=self.status,
             announced=self._announced,
-            located=lambda who: self.signals.locate(who),
+            located=self._located,
         )
         self._loss_told_s = float("-inf")
         self._losses = Losses()
@@ -176,6 +176,9 @@ class Capture:
     def _announced(self, fields: dict[str, object]) -> None:
         if self._storage.announce(fields):
             self.sender.hurry()
+
+    def _located(self, who: str) -> None:
+        self.signals.locate(who, asyncio.get_running_loop().time())
 
     def _changed(self) -> None:
         self.presence.look()

@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from ucam.base import service
 from ucam.capture.config import Led as LedConfig
 from ucam.capture.health import Health
-from ucam.capture.led import LOCATE_S, Led, choose, find_lamp
+from ucam.capture.led import LEDS, LOCATE_S, Led, choose, find_lamp
 from ucam.capture.status import State
 from ucam.capture.watchdog import Watchdog
 
@@ -19,10 +20,12 @@ WATCHDOG_S = 1.0
 
 
 class Signals:
-    """`look` says what is shown at one moment; `run` does so for ever."""
+    """`look` shows what is true at one moment, `run` does so for ever. Times are those of the event
+    loop, in seconds.
+    """
 
-    def __init__(self, config: LedConfig) -> None:
-        lamp = find_lamp(config.name, config.gpio)
+    def __init__(self, config: LedConfig, leds: Path = LEDS) -> None:
+        lamp = find_lamp(config.name, config.gpio, leds)
         self.led = Led(lamp) if lamp is not None else None
         self.health = Health()
         self._watchdog = Watchdog(min(WATCHDOG_S, service.watchdog_interval_s() or WATCHDOG_S))
@@ -30,10 +33,10 @@ class Signals:
         self._health_s = float("-inf")
         self._told_ready = False
 
-    def locate(self, who: str) -> None:
+    def locate(self, who: str, now_s: float) -> None:
         """Somebody wants to know which camera this is."""
         _log.info("%s asks where this camera is: its LED blinks for %.0f s", who, LOCATE_S)
-        self._located_until_s = asyncio.get_running_loop().time() + LOCATE_S
+        self._located_until_s = now_s + LOCATE_S
 
     async def run(self, state: Callable[[], State], kept: Callable[[], int]) -> None:
         """For ever. `kept`: how many pictures the spool has taken."""
