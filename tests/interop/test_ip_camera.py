@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.probe import coded_hashes, decode_errors
+from support.probe import coded_hashes, decode_errors, frame_count
 from support.site import Site, wait_until
 
 pytestmark = pytest.mark.interop
@@ -79,3 +79,36 @@ def split_at(hashes: list[str], first: str) -> list[list[str]]:
         return count
 
     return [list(group) for _, group in groupby(hashes, part)]
+
+
+def test_another_size_in_mid_stream_begins_a_new_chunk(tmp_path: Path) -> None:
+    def part(count: int, width: int) -> str:
+        caps = f"video/x-raw,width={width},height=180,framerate=15/1"
+        source = f"videotestsrc is-live=true num-buffers={count} ! {caps}"
+        return f"{source} ! x264enc tune=zerolatency key-int-max=15 ! both."
+
+    launch = f"concat name=both  {part(45, 320)}  {part(1000, 160)}  both. ! h264parse"
+    site = Site(tmp_path, {"cam1": f'source = "gst:{launch}"'})
+    with site.running():
+        wait_until("the first size is closed", lambda: site.chunks("cam1"), 40)
+        wait_until("the second is kept", lambda: growing(site), 40)
+    check = site.fsck()
+    assert check.returncode == 0, check.stdout + check.stderr
+    first, second, *rest = site.chunks("cam1")
+    assert not rest
+    assert (size(first), size(second)) == ("320,180", "160,180")
+    assert frame_count(first) == 45
+    assert decode_errors(first) == decode_errors(second) == ""
+    log = site.cameras["cam1"].log.read_text()
+    assert "ucam.capture.feed" not in log, "the source was never built anew"
+
+
+def growing(site: Site) -> bool:
+    return any(path.stat().st_size > 20_000 for path in site.recordings.rglob("*.part"))
+
+
+def size(path: Path) -> str:
+    entries = ["-select_streams", "v:0", "-show_entries", "stream=width,height", "-of", "csv=p=0"]
+    return subprocess.check_output(
+        ["ffprobe", "-v", "error", *entries, str(path)], text=True
+    ).strip()
