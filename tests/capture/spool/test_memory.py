@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from capture.samples import run, sound, unit
 from ucam.capture.run import Run
-from ucam.capture.spool.memory import FULL, TOO_LARGE, Memory
-from ucam.capture.spool.units import OVERHEAD_BYTES, Gap, Gaps, Spooled
+from ucam.capture.spool.memory import Memory
+from ucam.capture.spool.units import FULL, OVERHEAD_BYTES, TOO_LARGE, Gap, Gaps, Spooled
 from ucam.media.access_unit import AccessUnit
 
 COST = 104 + OVERHEAD_BYTES

@@ -14,9 +14,7 @@ from media.clips import clip
 from ucam.capture.run import Run
 from ucam.capture.spool import Spool
 from ucam.capture.spool import spool as spool_module
-from ucam.capture.spool.memory import FULL as MEMORY_FULL
-from ucam.capture.spool.spool import DAMAGED, FULL
-from ucam.capture.spool.units import OVERHEAD_BYTES
+from ucam.capture.spool.units import DAMAGED, FULL, OVERHEAD_BYTES
 from ucam.media.track import AudioTrack, VideoTrack
 
 TRACK = VideoTrack.h264(clip(b_frames=0).parameter_sets)
@@ -205,7 +203,7 @@ async def test_memory_alone_loses_the_oldest_and_says_why(tmp_path: Path) -> Non
     assert got[0][1] % 5 == 0
     spool.rewind()
     item = await spool.peek()
-    assert spool.why_missing(item) == MEMORY_FULL
+    assert spool.why_missing(item) == FULL
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 

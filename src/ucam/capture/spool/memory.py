@@ -11,13 +11,11 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 
-from ucam.capture.spool.units import MAX_UNIT_BYTES, Gap, Gaps, Spooled
+from ucam.capture.spool.units import FULL, MAX_UNIT_BYTES, TOO_LARGE, Gap, Gaps, Spooled
 
 # What goes at once when the memory is full. Group by group, a connection slower than the camera
 # would have each group dropped while it is being sent: a session and a chunk for every second.
 SLACK = 1 / 8
-FULL = "the camera could not keep all that storage had not taken: its memory was full"
-TOO_LARGE = "a picture was too large to be kept"
 
 
 class Memory:

@@ -18,7 +18,7 @@ from ucam.capture.spool.disk import DiskSpool
 from ucam.capture.spool.files import Segment
 from ucam.capture.spool.memory import Memory
 from ucam.capture.spool.reader import DiskReader
-from ucam.capture.spool.units import Gap, Gaps, Spooled
+from ucam.capture.spool.units import DAMAGED, FULL, Gap, Gaps, Spooled
 from ucam.media.access_unit import AccessUnit
 
 _log = logging.getLogger(__name__)
@@ -27,8 +27,6 @@ WRITE_S = 0.25
 # Storage confirms every two seconds what is at most a second old: within this all is as usual.
 SETTLED_S = 4.5
 MOST_ITEMS = 4096
-FULL = "the camera's spool was full: storage was away for too long"
-DAMAGED = "the camera's spool on disk is damaged"
 
 
 class Spool:

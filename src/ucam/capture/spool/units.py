@@ -12,6 +12,10 @@ OVERHEAD_BYTES = 400
 # No camera's picture is as large; what says it is, is damaged.
 MAX_UNIT_BYTES = 16 << 20
 MAX_GAPS = 64
+# Why something is missing, as storage tells it.
+FULL = "the camera's spool was full: storage was away, or too slow, for too long"
+TOO_LARGE = "a picture was too large to be kept"
+DAMAGED = "the camera's spool on disk is damaged"
 
 
 @dataclass(frozen=True, slots=True)
