@@ -20,6 +20,7 @@ from device.helpers import unsigned_token
 from ucam.base import config
 from ucam.base.service import Fault, Stop
 from ucam.base.times import format_utc
+from ucam.capture import feed as feed_module
 from ucam.capture import sender as sender_module
 from ucam.capture.config import CaptureConfig
 from ucam.capture.config import Led as LedConfig
@@ -206,6 +207,33 @@ async def test_a_camera_without_a_picture_is_told_and_refuses_viewers(tmp_path: 
         assert "/nowhere.mp4" in message.reason
         stop.set()
         await task
+
+
+async def test_a_source_that_stalls_takes_nothing_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "ASK_INTERVAL_S", 0.1)
+    monkeypatch.setattr(feed_module, "STALL_S", 3.0)
+    monkeypatch.setattr(feed_module, "LOOK_S", 0.1)
+    # Two seconds of pictures, and then neither an end nor an error.
+    picture = "videotestsrc is-live=true num-buffers=30 ! video/x-raw,framerate=15/1"
+    stalls = f"concat name=both  {picture} ! both.  appsrc is-live=true ! both.  both."
+    async with surroundings(tmp_path) as room:
+        stop = Stop()
+        settings = configuration(tmp_path, room.port, source=f"gst:{stalls} ! videoconvert")
+        task = asyncio.create_task(serve(settings, stop))
+        await room.status(recording="stored")
+        told = "camera gst: no picture for 3 s"
+        fields = await room.status(recording="nothing", message=told)
+        assert fields["storage"] == "connected"
+        await room.status(recording="stored")
+        stop.set()
+        async with asyncio.timeout(15):
+            await task
+        first, second, *_ = room.storage.units.values()
+        # All that came before it stood still; videorate keeps the last one back.
+        assert sorted(first) == list(range(29))
+        assert sorted(second)[0] == 0
 
 
 async def test_locate_blinks_the_lamp_and_the_page_can_see_it(tmp_path: Path) -> None:
