@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from capture.test_health import board
-from capture.test_led import act
+from capture.test_lamps import act
 from capture.test_service import configuration
 from capture.tiny_storage import tiny_storage
 from device.helpers import tiny_web, unsigned_token

@@ -6,18 +6,17 @@ import gpiozero
 import pytest
 from gpiozero.pins.mock import MockFactory
 
+from capture.test_lamps import act
+from ucam.capture.lamps import KernelLed, PinLed, find_lamp
 from ucam.capture.led import (
     DOUBLE_BLINK,
     FRANTIC,
     LOCATE,
     SLOW_BLINK,
     STEADY,
-    KernelLed,
     Led,
     Pattern,
-    PinLed,
     choose,
-    find_lamp,
 )
 
 
@@ -55,35 +54,6 @@ def test_the_worst_trouble_wins() -> None:
     assert choose(**fine | {"frames_advance": False}) is FRANTIC
     # Who stands in front of a broken camera wants to know which it is, too.
     assert choose(**fine | {"frames_advance": False, "located": True}) is LOCATE
-
-
-def act(root: Path) -> Path:
-    folder = root / "ACT"
-    folder.mkdir()
-    (folder / "trigger").write_text("none timer [mmc0] heartbeat\n")
-    (folder / "brightness").write_text("1\n")
-    (folder / "max_brightness").write_text("200\n")
-    return folder
-
-
-def test_the_kernels_led_comes_back_as_it_was(tmp_path: Path) -> None:
-    folder = act(tmp_path)
-    lamp = KernelLed("ACT", tmp_path)
-    assert (folder / "trigger").read_text() == "none"
-    lamp.set(True)
-    assert (folder / "brightness").read_text() == "200"
-    lamp.set(False)
-    assert (folder / "brightness").read_text() == "0"
-    lamp.close()
-    assert (folder / "trigger").read_text() == "mmc0"
-    assert (folder / "brightness").read_text() == "1"
-
-
-def test_a_missing_led_is_told_and_does_without(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert find_lamp("ACT", None, tmp_path) is None
-    assert "the camera works without it" in caplog.text
 
 
 def watched(led: Led, read: Callable[[], bool], begin_s: float, seconds: float) -> str:
@@ -141,13 +111,15 @@ def test_each_pattern_over_time_on_a_pin() -> None:
 
 def test_steady_light_costs_no_write(tmp_path: Path) -> None:
     act(tmp_path)
-    led = Led(KernelLed("ACT", tmp_path))
+    lamp = KernelLed("ACT", tmp_path)
+    led = Led(lamp)
     led.show(STEADY)
     led.tick(0)
     (tmp_path / "ACT" / "brightness").write_text("untouched")
     for now_s in range(1, 100):
         led.tick(now_s)
     assert (tmp_path / "ACT" / "brightness").read_text() == "untouched"
+    lamp.close()
 
 
 async def test_the_shell_shows_a_new_pattern_at_once_and_gives_the_lamp_back() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from capture.test_led import act, watched
+from capture.test_lamps import act
+from capture.test_led import watched
 from capture.test_status import FINE
 from ucam.capture.config import Led as LedConfig
 from ucam.capture.led import FRANTIC, LOCATE, SLOW_BLINK, STEADY
@@ -72,7 +73,7 @@ def test_a_watchdog_with_little_patience_is_fed_more_often(
 
 def test_the_led_follows_the_state_and_locate_goes_first_for_30_s(tmp_path: Path) -> None:
     act(tmp_path)
-    signals = Signals(LedConfig(name="ACT"), tmp_path)
+    signals = Signals(LedConfig(name="ACT"), leds=tmp_path)
     assert signals.led is not None
     assert signals.led.pattern is FRANTIC, "until something is confirmed"
     signals.look(ALONE, 1, 1)
@@ -90,3 +91,4 @@ def test_the_led_follows_the_state_and_locate_goes_first_for_30_s(tmp_path: Path
     assert shown == ("#" * 5 + "." * 5) * 2
     signals.look(AWAY, 5, 40)
     assert signals.led.pattern is FRANTIC
+    signals.led.close()

@@ -15,7 +15,7 @@ from ucam.capture.doctor_network import Finding, network
 from ucam.capture.encoder import EncoderError, choose_encoder
 from ucam.capture.gst import has_element, proves
 from ucam.capture.health import Health
-from ucam.capture.led import LEDS
+from ucam.capture.lamps import LEDS
 from ucam.capture.systemclock import SystemClock
 
 # Element → Debian package.

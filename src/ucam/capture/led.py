@@ -1,4 +1,4 @@
-"""What the LED shows: patterns as plain objects, and the lamps that show them.
+"""What the LED shows: patterns as plain objects, and what shows them on a lamp.
 
 Of what is true at once, the first line of these is shown:
 
@@ -13,13 +13,10 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
 
-from ucam.base.service import Fault
+from ucam.capture.lamps import Lamp
 
 _log = logging.getLogger(__name__)
-LEDS = Path("/sys/class/leds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,66 +62,6 @@ def choose(
     return DOUBLE_BLINK if watched else STEADY
 
 
-class Lamp(Protocol):
-    """Something that shines."""
-
-    def set(self, on: bool) -> None:
-        """Switch it."""
-
-    def close(self) -> None:
-        """Give it back as it was found."""
-
-
-class KernelLed:
-    """A lamp of the kernel's LED class (`name` is a folder of `root`); its trigger comes back.
-
-    Raises `OSError` when it isn't there or may not be written.
-    """
-
-    def __init__(self, name: str, root: Path = LEDS) -> None:
-        folder = root / name
-        self._brightness = folder / "brightness"
-        self._trigger = folder / "trigger"
-        # The trigger in force stands in brackets among all that there are.
-        words = self._trigger.read_text().split()
-        self._before = next((word.strip("[]") for word in words if word.startswith("[")), "none")
-        self._brightness_before = self._brightness.read_text().strip() or "0"
-        maximum = folder / "max_brightness"
-        self._on = maximum.read_text().strip() if maximum.exists() else "255"
-        self._trigger.write_text("none")
-
-    def set(self, on: bool) -> None:
-        """Switch it."""
-        self._brightness.write_text(self._on if on else "0")
-
-    def close(self) -> None:
-        """Give it back with the trigger and brightness it had."""
-        self._brightness.write_text(self._brightness_before)
-        self._trigger.write_text(self._before)
-
-
-class PinLed:
-    """A lamp on a GPIO pin (BCM number), by gpiozero."""
-
-    def __init__(self, gpio: int) -> None:
-        try:
-            import gpiozero
-        except ModuleNotFoundError:
-            raise Fault("[led] gpio needs gpiozero: apt install python3-gpiozero") from None
-        try:
-            self._led: Any = gpiozero.LED(gpio)
-        except gpiozero.GPIOZeroError as error:
-            raise OSError(f"GPIO {gpio}: {error}") from None
-
-    def set(self, on: bool) -> None:
-        """Switch it."""
-        (self._led.on if on else self._led.off)()
-
-    def close(self) -> None:
-        """Switch it off and free the pin."""
-        self._led.close()
-
-
 class Led:
     """Shows the pattern of the moment on a lamp. Times are an argument, in seconds."""
 
@@ -163,17 +100,9 @@ class Led:
         except OSError as error:
             _log.error("LED: %s; the camera works without it", error)
         finally:
-            with contextlib.suppress(OSError):
-                self._lamp.close()
+            self.close()
 
-
-def find_lamp(name: str | None, gpio: int | None, root: Path = LEDS) -> Lamp | None:
-    """The configured lamp; None where there is none, or it can't be used (told in the log)."""
-    try:
-        if name is not None:
-            return KernelLed(name, root)
-        if gpio is not None:
-            return PinLed(gpio)
-    except OSError as error:
-        _log.error("LED: %s; the camera works without it", error)
-    return None
+    def close(self) -> None:
+        """Give the lamp back (it may be done twice)."""
+        with contextlib.suppress(OSError):
+            self._lamp.close()

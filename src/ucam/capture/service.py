@@ -79,7 +79,8 @@ class Capture:
         self._pictures = 0
         where = os.environ.get(metrics.VARIABLE)
         self._metrics_address = metrics.listen_address(where) if where else None
-        self.signals = Signals(config.led)
+        memory = device.token_file.with_name(device.token_file.name + ".led")
+        self.signals = Signals(config.led, memory)
 
     async def run(self) -> None:
         """Everything but the camera: this goes on while the rest of the spool is sent."""

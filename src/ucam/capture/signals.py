@@ -8,7 +8,8 @@ from pathlib import Path
 from ucam.base import service
 from ucam.capture.config import Led as LedConfig
 from ucam.capture.health import Health
-from ucam.capture.led import LEDS, LOCATE_S, Led, choose, find_lamp
+from ucam.capture.lamps import LEDS, find_lamp
+from ucam.capture.led import LOCATE_S, Led, choose
 from ucam.capture.status import State
 from ucam.capture.watchdog import Watchdog
 
@@ -21,11 +22,11 @@ WATCHDOG_S = 1.0
 
 class Signals:
     """`look` shows what is true at one moment, `run` does so for ever. Times are those of the event
-    loop, in seconds.
+    loop, in seconds. `memory`: a file for what the LED showed before.
     """
 
-    def __init__(self, config: LedConfig, leds: Path = LEDS) -> None:
-        lamp = find_lamp(config.name, config.gpio, leds)
+    def __init__(self, config: LedConfig, memory: Path | None = None, leds: Path = LEDS) -> None:
+        lamp = find_lamp(config.name, config.gpio, leds, memory)
         self.led = Led(lamp) if lamp is not None else None
         self.health = Health()
         self._watchdog = Watchdog(min(WATCHDOG_S, service.watchdog_interval_s() or WATCHDOG_S))
