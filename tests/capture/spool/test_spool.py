@@ -60,9 +60,10 @@ async def spooling(
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        disk_spool = spool._disk
-        assert disk_spool is not None
-        disk_spool._unlock()
+        if spool._step is not None:
+            await asyncio.wait({spool._step})
+        assert spool._disk is not None
+        spool._disk._unlock()
 
 
 def add(spool: Spool, name: Run, first: int, last: int, size: int = SIZE) -> None:

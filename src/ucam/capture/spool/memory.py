@@ -8,7 +8,6 @@ where they are not on the disk.
 """
 
 from collections import deque
-from collections.abc import Iterator
 from itertools import islice
 
 from ucam.capture.spool.units import FULL, MAX_UNIT_BYTES, TOO_LARGE, Gap, Gaps, Spooled
@@ -61,17 +60,19 @@ class Memory:
     def bytes_only_here(self) -> int:
         """Bytes of what is neither confirmed nor on the disk."""
         behind = max(self._confirmed, self.on_disk - self.first)
+        # Asked several times a second: the shorter of the two sides is counted.
         if behind <= len(self._units) // 2:
             return self.bytes - sum(item.cost for item in islice(self._units, behind))
-        return sum(item.cost for item in islice(self._units, behind, None))
+        return sum(item.cost for item in self.since(self.first + behind))
 
     def at(self, position: int) -> Spooled:
         """The access unit at a position between `first` and `end`."""
         return self._units[position - self.first]
 
-    def since(self, position: int) -> Iterator[Spooled]:
-        """What is there from a position on."""
-        return islice(self._units, max(0, position - self.first), None)
+    def since(self, position: int) -> list[Spooled]:
+        """What is there from a position on. Takes as long as that is much."""
+        count = min(len(self._units), self.end - position)
+        return list(islice(reversed(self._units), max(0, count)))[::-1]
 
     def group_start(self, position: int) -> int:
         """Where the group of pictures of a position begins, as far as it is here."""

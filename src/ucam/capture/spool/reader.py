@@ -96,8 +96,6 @@ class DiskReader:
         if coming is None:
             return False
         self._segment, self._offset, self._index = coming, coming.start, 0
-        if self._last is not None and self._last[0] == coming.run.id:
-            self._skips = coming.first <= self._last[1]
         return True
 
     def _take(self, item: Spooled) -> None:
@@ -112,10 +110,12 @@ class DiskReader:
                 self.ahead.extend(self._held)
             self._held.clear()
             self._confirmed = None
-        if self._skips and self._last is not None:
-            if run == self._last[0] and (item.unit.audio or number <= self._last[1]):
-                return
+        if self._last is None or run != self._last[0]:
             self._skips = False
+        elif not item.unit.audio:
+            self._skips = number <= self._last[1]
+        if self._skips:
+            return
         if not item.unit.audio:
             self._last = run, number
         self.ahead.append(item)

@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 from ucam.capture.run import Run
@@ -26,7 +25,6 @@ _log = logging.getLogger(__name__)
 WRITE_S = 0.25
 # Storage confirms every two seconds what is at most a second old: within this all is as usual.
 SETTLED_S = 4.5
-MOST_ITEMS = 4096
 
 
 class Spool:
@@ -60,6 +58,7 @@ class Spool:
         if self._disk is None:
             self._opened.set()
         self._spools = False  # what comes goes to the disk as well
+        self._step: asyncio.Future[None] | None = None
 
     # What is known
 
@@ -152,7 +151,11 @@ class Spool:
     def clock_set(self, offset_us: int) -> None:
         """UTC is known now: so many µs more than this boot's monotonic clock."""
         self._boots[self._boot] = offset_us
-        if self._disk is not None and any(each.run.boot for each in self._disk.segments):
+        newest = self._memory.newest
+        untimed = newest is not None and newest.run.boot is not None
+        if self._disk is not None and (
+            untimed or any(each.run.boot is not None for each in self._disk.segments)
+        ):
             self._disk.boots[self._boot] = offset_us
             self._disk.notes_changed = True
         self._news.set()
@@ -225,12 +228,16 @@ class Spool:
         self._opened.set()
         while True:
             await asyncio.sleep(WRITE_S)
-            await self._keep_up(away())
+            # A step that has begun goes to its end, so that it is known what is on the disk.
+            self._step = asyncio.ensure_future(self._keep_up(away()))
+            await asyncio.shield(self._step)
 
     async def close(self) -> None:
         """Nothing more is captured or sent: what is not confirmed goes to the disk."""
         if self._disk is None:
             return
+        if self._step is not None:
+            await self._step
         if self._opened.is_set() and self.unconfirmed:
             await self._write_new()
         await self._close_segment()
@@ -266,8 +273,7 @@ class Spool:
                 return
             if not self._disk.continues(memory.at(position), position):
                 position = memory.group_start(position)
-            items = list(islice(memory.since(position), MOST_ITEMS))
-            written = await self._disk.write(items, position)
+            written = await self._disk.write(memory.since(position), position)
             memory.on_disk = max(memory.on_disk, position + written if written else 0)
             memory.on_disk_from = self._disk_from()
             if not written and self._disk.fault is not None:
