@@ -41,7 +41,7 @@ MAX_CANDIDATES = 100
 # Pictures that are replayed to a new viewer follow each other this fast: he catches up at once.
 REPLAY_STEP_NS = 1_000_000
 # A process that was asked to end and is still there is killed.
-END_WITHIN_S = 3.0
+END_WITHIN_S = 1.2
 
 
 class CallHost:

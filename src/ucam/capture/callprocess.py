@@ -34,7 +34,7 @@ MAX_DESCRIPTORS = 3
 # Recording comes first.
 NICENESS = 5
 # A call that can't be taken down in this time is killed by the kernel.
-LONGEST_STOP_S = 2
+LONGEST_STOP_S = 1
 
 
 def main() -> None:

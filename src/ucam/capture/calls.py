@@ -24,9 +24,10 @@ from ucam.protocol.messages import (
 )
 
 _log = logging.getLogger(__name__)
-# From the request to "connected"; and how long a connected viewer may say nothing. With what its
+# From the request to "connected"; and how long a connected viewer may say nothing (reports come
+# every second from browsers, every 6.2 s at most by RFC 3550 §6.2). With what its
 # end may take, an ended, failed or silent call is gone in ten seconds.
-SILENCE_S = 6.0
+SILENCE_S = 8.0
 LOOK_S = 0.5
 # Many viewers that come at once, or ask again and again, share a keyframe.
 KEYFRAME_INTERVAL_S = 0.3
