@@ -20,6 +20,8 @@ def test_what_is_announced_is_kept_for_when_the_room_is_away(tmp_path: Path) -> 
     assert known.address is None
     assert known.announce(announcement())
     assert not known.announce(announcement())
+    known.keep()
+    known.keep()
     again = KnownStorage(Storage(), tmp_path / "storage.json")
     assert again.address == known.address == Address("10.0.0.2", 8322, PIN)
     assert again.address is not None
@@ -61,6 +63,7 @@ def test_a_pin_in_the_configuration_is_not_replaced_by_the_room(tmp_path: Path) 
 def test_nonsense_changes_nothing(tmp_path: Path, fields: dict[str, object]) -> None:
     known = KnownStorage(Storage(), tmp_path / "s")
     assert not known.announce(fields)
+    known.keep()
     assert known.address is None
     assert not (tmp_path / "s").exists()
 

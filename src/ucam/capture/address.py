@@ -126,6 +126,7 @@ class KnownStorage:
         )
         self._pinned = config.fingerprint is not None or config.ca is not None
         self._config = config
+        self._to_keep: _Kept | None = None
         self._unusable = ""  # the last one that was told
         self._announced = self._read()
 
@@ -152,11 +153,18 @@ class KnownStorage:
         if self.address == before:
             return False
         _log.info("storage announced: %s", self._announced.url)
+        self._to_keep = kept
+        return True
+
+    def keep(self) -> None:
+        """Write down what was announced, for when the room is away. Blocks."""
+        kept, self._to_keep = self._to_keep, None
+        if kept is None:
+            return
         try:
             write_atomically(self._cache, msgspec.json.encode(kept))
         except OSError as error:
             _log.warning("the storage's address isn't kept (%s): %s", self._cache, error)
-        return True
 
     def _address(self, kept: _Kept) -> Address:
         if self._pinned:

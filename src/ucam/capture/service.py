@@ -43,6 +43,7 @@ class Capture:
                 f"{device.token_file} is the token of {self._tokens.life.subject},"
                 f" but [device] jid is {device.jid}"
             )
+        self._announcement = asyncio.Event()
         self._system_clock = SystemClock()
         self.spool = Spool(
             config.spool.memory,
@@ -88,6 +89,7 @@ class Capture:
             tasks.create_task(self._tokens.run())
             tasks.create_task(self.spool.run(self.sender.away))
             tasks.create_task(self._wait_for_clock())
+            tasks.create_task(self._keep_address())
             tasks.create_task(self.sender.run())
             tasks.create_task(self.presence.run())
             tasks.create_task(self.signals.run(self.state, lambda: self._pictures))
@@ -174,9 +176,17 @@ class Capture:
                 return
             await asyncio.sleep(CLOCK_S)
 
+    async def _keep_address(self) -> None:
+        """Files are written beside the event loop: an SD card may take its time."""
+        while True:
+            await self._announcement.wait()
+            self._announcement.clear()
+            await asyncio.to_thread(self._storage.keep)
+
     def _announced(self, fields: dict[str, object]) -> None:
         if self._storage.announce(fields):
             self.sender.hurry()
+            self._announcement.set()
 
     def _located(self, who: str) -> None:
         self.signals.locate(who, asyncio.get_running_loop().time())

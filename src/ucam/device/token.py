@@ -24,7 +24,7 @@ from ucam.base.tokens import MAX_TOKEN_LENGTH
 from ucam.device.http import WebRefused, WebUnavailable, request
 
 _log = logging.getLogger(__name__)
-LONGEST_NAP_S = 3600.0
+LONGEST_NAP_S = 600.0
 # Even when a successor seems to be past its half already: then our clock is ahead.
 LEAST_BETWEEN_RENEWALS_S = 60.0
 # RFC 7515 §7.1: what goes into a header and a file is nothing else.
