@@ -222,13 +222,13 @@ async def test_a_source_that_stalls_takes_nothing_with_it(
         stop = Stop()
         settings = configuration(tmp_path, room.port, source=f"gst:{stalls} ! videoconvert")
         task = asyncio.create_task(serve(settings, stop))
-        await room.status(recording="stored")
+        await room.status(30, recording="stored")
         told = "camera gst: no picture for 3 s"
-        fields = await room.status(recording="nothing", message=told)
+        fields = await room.status(30, recording="nothing", message=told)
         assert fields["storage"] == "connected"
-        await room.status(recording="stored")
+        await room.status(30, recording="stored")
         stop.set()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             await task
         first, second, *_ = room.storage.units.values()
         # All that came before it stood still; videorate keeps the last one back.

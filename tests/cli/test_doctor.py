@@ -44,7 +44,7 @@ def test_all_is_well_and_then_one_thing_after_the_other_is_not(tmp_path: Path) -
         status, found = doctor(site)
         assert status == 1
         assert found["storage"].startswith("BAD ")
-        assert "nothing listens there; does the storage run?" in found["storage"]
+        assert "nothing listens there; does it run?" in found["storage"]
         assert found["web"].startswith("good")
         site.storage.start()
 

@@ -30,8 +30,13 @@ def run(args: argparse.Namespace) -> int:
         if config is None:
             return 1
     # One line a check: what the parts log on their way is said there in plain words.
-    logging.getLogger("ucam").setLevel(logging.CRITICAL)
-    return asyncio.run(_print(config))
+    logger = logging.getLogger("ucam")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        return asyncio.run(_print(config))
+    finally:
+        logger.setLevel(before)
 
 
 async def _print(config: CaptureConfig | None) -> int:
