@@ -23,8 +23,10 @@ SEED = count("SEED", random.randrange(1 << 30))
 
 @pytest.fixture
 def chain(tmp_path: Path) -> Iterator[Chain]:
-    """A camera (not started) and its storage, with a network of their own."""
-    with network() as net, Chain(tmp_path, net) as made:
+    """A camera (not started) and its storage, with a network of their own. Its memory holds a few
+    seconds: what is older comes from the disk.
+    """
+    with network() as net, Chain(tmp_path, net, spool='memory = "300kB"') as made:
         yield made
 
 
