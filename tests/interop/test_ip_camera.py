@@ -14,7 +14,7 @@ from support.site import Site, wait_until
 
 pytestmark = pytest.mark.interop
 SERVER = Path(__file__).parents[1] / "capture" / "rtsp_camera.py"
-SECONDS, RATE = 6, 25
+SECONDS, RATE = 4, 25
 ENCODERS = {
     # As encoders come: with B-frames, and with several slices a picture.
     "h264": ["libx264", "-preset", "veryfast", "-x264-params", "slices=2:log-level=none"],
