@@ -3,6 +3,7 @@ from dataclasses import replace
 from ucam import __version__
 from ucam.capture.spool import Gap
 from ucam.capture.status import Losses, State, outline, status_fields
+from ucam.capture.trouble import NO_CLOCK
 
 FINE = State(
     frames_advance=True,
@@ -54,6 +55,12 @@ def test_trouble_is_told_in_words_the_worst_first() -> None:
     lost = replace(away, lost_s=12.0)
     assert lost.message is not None
     assert "12 s are lost" in lost.message
+    full = replace(FINE, spool_fault="/spool: No space left on device")
+    assert full.message is not None
+    assert full.message.startswith("The spool on disk can't be used (/spool: No space left")
+    clock = replace(away, storage_fault=NO_CLOCK)
+    assert clock.message is not None
+    assert clock.message.startswith("Nothing is sent to storage: the clock of this camera isn't")
     blind = replace(away, frames_advance=False, camera_fault="camera test: no picture for 10 s")
     assert (blind.recording, blind.message) == ("nothing", "camera test: no picture for 10 s")
 

@@ -97,10 +97,17 @@ def test_a_camera_that_is_killed_while_storage_is_away(chain: Chain, chance: ran
     spooled: dict[str, int] = {}
     lost_s: list[float] = []
     for _ in range(KILLS):
-        with chain.network.cut(chain.port):
-            runs = len(chain.camera.runs()) if chain.camera.log.exists() else 0
+        runs = len(chain.camera.runs()) if chain.camera.log.exists() else 0
+        # Half of them never see storage, half are in the midst of sending when the cable is cut.
+        early = chance.random() < 0.5
+        if early:
             chain.camera.start()
             wait_until("it captures", lambda: len(chain.camera.runs()) > runs)  # noqa: B023
+            time.sleep(chance.uniform(0, 3))
+        with chain.network.cut(chain.port):
+            if not early:
+                chain.camera.start()
+                wait_until("it captures", lambda: len(chain.camera.runs()) > runs)  # noqa: B023
             time.sleep(3 + chance.uniform(0, 3))
             killed_us = time.time_ns() // 1000
             chain.camera.kill()

@@ -8,6 +8,7 @@ import msgspec
 
 from ucam import __version__
 from ucam.base.times import format_utc
+from ucam.capture.trouble import NO_CLOCK
 from ucam.protocol.status import Recording, SpoolDepth, StatusFields
 
 # Storage confirms every two seconds what is at most one second old: older means trouble.
@@ -71,6 +72,8 @@ class State:
         lost = f" {self.lost_s:.0f} s are lost: the spool was full." if self.lost_s else ""
         if self.spool_fault is not None:
             lost += f" The spool on disk can't be used ({self.spool_fault}): only memory is left."
+        if self.storage_fault == NO_CLOCK:
+            return f"Nothing is sent to storage: {NO_CLOCK}.{lost}"
         if not self.storage_reached:
             return f"Storage is away: {self.storage_fault or 'connecting'}.{lost}"
         if self.spool_s >= MAX_LAG_S:
