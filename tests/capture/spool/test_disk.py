@@ -44,13 +44,13 @@ def items(run: Run, *numbers: int, size: int = 100) -> list[Spooled]:
     return [Spooled(run, unit(number, size=size)) for number in numbers]
 
 
-async def write(disk: DiskSpool, wanted: Sequence[Spooled], position: int = 0) -> None:
+async def write(
+    disk: DiskSpool, wanted: Sequence[Spooled], position: int = 0, *, urgent: bool = False
+) -> None:
     done = 0
     while done < len(wanted):
-        written = await disk.write(wanted[done:], position + done)
-        assert written or disk.fault is None, disk.fault
-        if not written:
-            done -= done % 5  # from the beginning of the group
+        written = await disk.write(wanted[done:], position + done, urgent=urgent)
+        assert written, disk.fault
         done += written
 
 
@@ -164,9 +164,10 @@ async def test_the_oldest_goes_when_maxspace_is_reached(tmp_path: Path) -> None:
         ]
 
 
-async def test_a_disk_that_is_full_keeps_the_newest_and_leaves_room_for_others(
+async def test_a_disk_that_others_fill_keeps_what_it_has_until_memory_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(disk_module, "RETRY_S", 0.0)
     room = 4 * SMALLEST_SEGMENT_BYTES
 
     def free(folder: Path) -> int:
@@ -174,16 +175,20 @@ async def test_a_disk_that_is_full_keeps_the_newest_and_leaves_room_for_others(
 
     monkeypatch.setattr(files, "free_bytes", free)
     async with opened(tmp_path) as disk:
-        await write(disk, items(A, *range(60), size=SIZE))
-        assert disk.fault is None
-        kept = [each.number for each in await read(disk)]
-        assert kept[-1] == 59
-        assert 0 < kept[0] <= 50
-        room = 0
-        assert await disk.write(items(A, 60, size=SIZE), 60) == 0
-        assert await disk.write(items(A, 60, size=SIZE), 60) == 0
+        await write(disk, items(A, *range(15), size=SIZE))
+        # Full: told, and nothing that is there goes.
+        assert await disk.write(items(A, *range(15, 20), size=SIZE), 15) == 0
         assert disk.fault is not None
         assert "No space left" in disk.fault
+        assert [each.number for each in await read(disk)] == list(range(15))
+        # Memory is full, too: the oldest goes, for as much as is new.
+        await write(disk, items(A, *range(15, 60), size=SIZE), 15, urgent=True)
+        assert disk.fault is None
+        kept = [each.number for each in await read(disk)]
+        assert kept == list(range(kept[0], 60))
+        assert 40 <= kept[0] <= 50
+        room = 0
+        await write(disk, items(A, *range(60, 65), size=SIZE), 60, urgent=True)
 
 
 async def test_a_disk_that_fails_is_told_and_tried_again(

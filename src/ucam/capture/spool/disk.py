@@ -103,18 +103,18 @@ class DiskSpool:
             size = sum(segment.size for segment in found) / 1e6
             _log.info("spool: %d files with %.1f MB wait for storage", len(found), size)
 
-    async def write(self, items: Sequence[Spooled], position: int) -> int:
+    async def write(self, items: Sequence[Spooled], position: int, *, urgent: bool = False) -> int:
         """Make the first of these durable; how many. 0: nothing can be written now.
 
         `position`: of the first one. Where there is no open segment of its run that ends there, the
-        first must begin a group of pictures.
+        first must begin a group of pictures. `urgent`: memory has no room for them for long.
         """
         if self._lock is None:
             await self.open()
             if self._lock is None:
                 return 0
         try:
-            return await self._write(items, position)
+            return await self._write(items, position, urgent)
         except OSError as error:
             self._failed(error)
             await self.close_segment()
@@ -130,13 +130,12 @@ class DiskSpool:
             and segment.position + segment.count == position
         )
 
-    async def _write(self, items: Sequence[Spooled], position: int) -> int:
+    async def _write(self, items: Sequence[Spooled], position: int, urgent: bool) -> int:
         first = items[0]
         if not self.continues(first, position) or (first.begins_group and self._is_full()):
             await self.close_segment()
         batch, size = self._cut(items)
-        if not await self._make_room(size):
-            return 0
+        await self._make_room(size, urgent)
         if self._writer is None:
             path = self.folder / f"{self._number:012}.seg"
             self._number += 1
@@ -168,27 +167,24 @@ class DiskSpool:
             bytes_ += cost
         return batch, bytes_ + 2 * files.BLOCK
 
-    async def _make_room(self, size: int) -> bool:
-        """Drop the oldest segments if need be. False: the open one was among them, try again.
+    async def _make_room(self, size: int, urgent: bool) -> None:
+        """Drop the oldest segments if need be; raises `OSError` when there is no room all the same.
 
-        Raises `OSError` when that isn't enough.
+        Over `max_bytes` the oldest goes. When others have filled the disk, what stands there stays,
+        until it is `urgent`: then the oldest goes there, too, for as much as is new.
         """
-        for _ in range(MAX_SEGMENTS + 1):
-            limit = min(self._max_bytes, self.bytes + await self._do(files.free_bytes, self.folder))
-            if self.bytes + size <= limit and len(self.segments) < MAX_SEGMENTS:
-                return True
-            if not self.segments:
-                break
-            oldest = self.segments.popleft()
-            was_open = self._writer is not None and self._writer.segment is oldest
-            if was_open:
-                await self.close_segment()
-            self._rubbish.append(oldest.path)
+        room = max(0, await self._do(files.free_bytes, self.folder))
+        while (
+            self.bytes + size > self._max_bytes or len(self.segments) >= MAX_SEGMENTS or size > room
+        ):
+            oldest = self.segments[0] if self.segments else None
+            is_open = self._writer is not None and self._writer.segment is oldest
+            if oldest is None or is_open or (size > room and not urgent):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            room += oldest.space
+            self._forget_oldest()
             self._lost(oldest)
             await self.tidy()
-            if was_open:
-                return False
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     async def close_segment(self) -> None:
         """Nothing more goes into the open segment, if one is open."""

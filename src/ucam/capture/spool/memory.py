@@ -57,6 +57,11 @@ class Memory:
         return self._units[-1] if self._units else None
 
     @property
+    def is_nearly_full(self) -> bool:
+        """Whether the oldest group may have to go before long."""
+        return self.bytes > self._max_bytes * (1 - 2 * SLACK)
+
+    @property
     def bytes_only_here(self) -> int:
         """Bytes of what is neither confirmed nor on the disk."""
         behind = max(self._confirmed, self.on_disk - self.first)
@@ -115,7 +120,7 @@ class Memory:
         for position, item in enumerate(self._units):
             if item.run.id == run:
                 reached = True
-                if item.unit.number > number:
+                if item.unit.number > number or self._awaits_next(position, number):
                     break
             elif reached:
                 break
@@ -125,6 +130,19 @@ class Memory:
             self.spilled = False
         self._forget_whole_groups()
         return count
+
+    def _awaits_next(self, position: int, number: int) -> bool:
+        """Whether this is sound that came behind the confirmed picture `number`, and belongs to the
+        next one: storage keeps what is older than the next picture, and the rest with that.
+        """
+        item = self._units[position]
+        if not item.unit.audio or item.unit.number != number:
+            return False
+        behind = islice(self._units, position, None)
+        coming = next((each for each in behind if not each.unit.audio), None)
+        return (
+            coming is not None and coming.run is item.run and coming.unit.utc_us <= item.unit.utc_us
+        )
 
     def _forget_whole_groups(self) -> None:
         """Drop confirmed units in front of the last keyframe that something needs."""

@@ -273,11 +273,12 @@ class Spool:
                 return
             if not self._disk.continues(memory.at(position), position):
                 position = memory.group_start(position)
-            written = await self._disk.write(memory.since(position), position)
-            memory.on_disk = max(memory.on_disk, position + written if written else 0)
+            items = memory.since(position)
+            written = await self._disk.write(items, position, urgent=memory.is_nearly_full)
             memory.on_disk_from = self._disk_from()
-            if not written and self._disk.fault is not None:
+            if not written:
                 return
+            memory.on_disk = max(memory.on_disk, position + written)
 
     def _dropped(self, segment: Segment) -> None:
         """The disk had no room for this one any more."""
@@ -321,9 +322,13 @@ class Spool:
             elif self._reader is reader:
                 # All that was on the disk has been read.
                 self._reader, self._next = None, max(self._memory.first, reader.end or 0)
-        if self._reader is None and self._memory.first <= self._next < self._memory.end:
-            return self._memory.at(self._next)
-        return None
+        memory = self._memory
+        if self._reader is not None or self._next < memory.first:
+            return None
+        # Confirmed pictures are sent for those that refer to them; sound is referred to by none.
+        while self._next < memory.confirmed and memory.at(self._next).unit.audio:
+            self._next += 1
+        return memory.at(self._next) if self._next < memory.end else None
 
     def _fall_back(self) -> None:
         """What comes next has left the memory: it is on the disk, or lost."""
