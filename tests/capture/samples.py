@@ -17,8 +17,7 @@ def unit(number: int, *, group: int = 5, size: int = 100) -> AccessUnit:
     return AccessUnit(data, number * 9000, number * 100_000, number % group == 0, number)
 
 
-def sound(number: int, *, size: int = 60) -> AccessUnit:
-    """A frame of sound that was captured just after that picture."""
-    return AccessUnit(
-        bytes(size), number * 9000 + 900, number * 100_000 + 10_000, True, number, True
-    )
+def sound(number: int, *, size: int = 60, late_us: int = 10_000) -> AccessUnit:
+    """A frame of sound that came after that picture, and was captured `late_us` after it."""
+    pts_90k, utc_us = number * 9000 + late_us * 9 // 100, number * 100_000 + late_us
+    return AccessUnit(bytes(size), pts_90k, utc_us, True, number, True)

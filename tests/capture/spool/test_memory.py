@@ -213,3 +213,20 @@ def test_never_over_the_limit_and_nothing_vanishes_without_a_trace(
         assert here | lost | set(range(on_disk)) >= set(range(confirmed + 1, appended))
     assert not here & lost
     assert not here or min(here) % 5 == 0 or on_disk  # begins at a keyframe
+
+
+def test_sound_younger_than_the_next_picture_is_confirmed_with_that() -> None:
+    memory, _ = empty(1000 * COST)
+    for number in range(10):
+        add(memory, unit(number))
+        add(memory, sound(number))
+        add(memory, sound(number, late_us=110_000))
+    # Storage's fragment ends with picture 4: it holds the sound that is older than picture 5.
+    memory.confirm("a", 4)
+    oldest = memory.oldest
+    assert oldest is not None
+    assert (oldest.unit.audio, oldest.unit.utc_us) == (True, 510_000)
+    assert memory.at(memory.first).begins_group
+    # Behind the last picture nothing tells what it belongs to: at a run's end it is all stored.
+    memory.confirm("a", 9)
+    assert memory.oldest is None

@@ -337,3 +337,17 @@ async def test_boots_that_never_had_a_clock_are_put_one_behind_the_other(tmp_pat
     assert steps == [100_000] * 9 + [0] + [100_000] * 9
     assert found[-1][1] == began_us  # as if the power had come back at once
     assert await times(began_us + 3_600_000_000, "boot 4") == found
+
+
+async def test_sound_that_is_confirmed_is_not_sent_again_with_its_pictures(tmp_path: Path) -> None:
+    async with spooling(tmp_path, Away()) as spool:
+        for number in range(8):
+            spool.append(A, unit(number, size=SIZE))
+            spool.append(A, sound(number))
+        spool.confirm("aaaa", 6)
+        spool.rewind()
+        sent = []
+        while (item := await spool.poll()) is not None:
+            spool.take()
+            sent.append((item.unit.number, item.unit.audio))
+        assert sent == [(5, False), (6, False), (7, False), (7, True)]
