@@ -2,12 +2,12 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from faults.chain import FRAME_US, Chain, Stored, assert_whole, tail, wait_until
+from faults.chain import FRAME_US, Chain, Stored, wait_until
 from faults.network import network
 
 pytestmark = pytest.mark.interop
@@ -56,10 +56,6 @@ def assert_spaced(pictures: list[Stored]) -> None:
     for before, after in itertools.pairwise(pictures):
         assert (after.number, after.counter) == (before.number + 1, (before.counter or 0) + 1)
         assert 0 < after.utc_us - before.utc_us < 1.5 * FRAME_US, (before, after)
-
-
-def until_logged(chain: Chain, text: Callable[[str], bool]) -> None:
-    wait_until("the camera says so", lambda: text(tail(chain.camera.log, 1000)))
 
 
 def test_a_camera_that_starts_in_1970(chain: Chain, clock: FalseClock) -> None:
@@ -120,15 +116,3 @@ def test_a_clock_that_steps_moves_neither_order_nor_spacing(
     else:
         assert gap.to_us < gap.from_us
         assert gap.reason == "the camera's clock went back"
-
-
-def test_cameras_without_a_wrong_clock_are_left_alone(chain: Chain, clock: FalseClock) -> None:
-    """The library that the other tests use changes nothing by itself."""
-    clock.off_by(0)
-    chain.camera.start()
-    wait_until("it records", lambda: list(chain.storage.root.rglob("*.part")))
-    time.sleep(3)
-    chain.stop()
-    stored = chain.stored()
-    assert_whole(stored)
-    assert abs(stored[-1].utc_us / 1e6 - time.time()) < 10

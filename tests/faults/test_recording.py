@@ -15,7 +15,7 @@ from faults.network import network
 from ucam.capture.spool import files
 
 pytestmark = pytest.mark.interop
-KILLS = count("KILLS", 3)
+KILLS = count("KILLS", 2)
 CUTS_S = [float(each) for each in os.environ.get("UCAM_FAULTS_CUTS", "1,5").split(",")]
 # When it kills is random, and the same again with the seed that a failure shows.
 SEED = count("SEED", random.randrange(1 << 30))
