@@ -23,7 +23,8 @@ ALLOWED = {
 }
 NO_IO = ["media", "rtp", "rtsp", "protocol"] + [
     *("web/room.py", "web/access.py", "web/carry.py", "web/members.py", "web/limits.py"),
-    *("storage/cutter.py", "storage/rotation.py", "capture/spool.py", "capture/clock.py"),
+    *("storage/cutter.py", "storage/rotation.py", "capture/clock.py"),
+    *("capture/spool/units.py", "capture/spool/memory.py", "capture/spool/record.py"),
     "base/backoff.py",
 ]
 # Modules that only a program that touches the world needs.

@@ -24,7 +24,13 @@ FROM_SERVER = [
     messages.Chat,
     messages.Error,
 ]
-TO_SERVER = [messages.RequestMedia, messages.AnswerMedia, messages.EndMedia, messages.Chat]
+TO_SERVER = [
+    messages.RequestMedia,
+    messages.AnswerMedia,
+    messages.EndMedia,
+    messages.Locate,
+    messages.Chat,
+]
 # Names that mean something else in a browser, or are clearer there.
 NAMES = {
     "Error": "RoomError",

@@ -36,6 +36,7 @@ RUN_PACKAGES = [
     "gstreamer1.0-plugins-ugly",
     "gstreamer1.0-nice",
     "gstreamer1.0-x",
+    "gstreamer1.0-alsa",
     "fonts-dejavu-core",
 ]
 # What the tests judge ucam with: programs that nobody here wrote.
@@ -55,6 +56,7 @@ TEST_PACKAGES = [
     "redis-server",
     "nftables",
     "iproute2",
+    "libfaketime",
 ]
 
 

@@ -12,6 +12,7 @@ from ucam.capture.callsdp import (
     profile_level_id,
     readiness,
 )
+from ucam.capture.run import Run
 from ucam.protocol.messages import IceServer
 
 ANSWER = "\r\n".join(
@@ -40,9 +41,9 @@ ANSWER = "\r\n".join(
 
 
 def test_an_answer_keeps_all_but_the_level() -> None:
-    got = checked_answer(ANSWER, TRACK)
+    got = checked_answer(ANSWER, profile_level_id="42c01f")
     assert got == ANSWER.replace("42E01F", "42c01f")
-    assert checked_answer(ANSWER.replace("\r\n", "\n"), TRACK) == got
+    assert checked_answer(ANSWER.replace("\r\n", "\n"), profile_level_id="42c01f") == got
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_an_answer_keeps_all_but_the_level() -> None:
 def test_what_is_no_answer_to_our_offer_is_refused(old: str, new: str) -> None:
     assert old in ANSWER
     with pytest.raises(AnswerError):
-        checked_answer(ANSWER.replace(old, new), TRACK)
+        checked_answer(ANSWER.replace(old, new), profile_level_id="42c01f")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_ice_servers_as_webrtcbin_wants_them() -> None:
 
 
 def test_readiness_describes_the_track() -> None:
-    text = readiness(replace(TRACK, width=1280, height=720))
+    text = readiness(Run(replace(TRACK, width=1280, height=720)))
     assert "profile-level-id=42c01f" in text
     assert "[x=1280,y=720]" in text
     assert profile_level_id(TRACK) == "42c01f"

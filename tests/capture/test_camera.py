@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from ucam.base.units import Duration, Rate
-from ucam.capture import camera as camera_module
+from ucam.capture import encoder as encoder_module
+from ucam.capture import feed as feed_module
 from ucam.capture.camera import Camera, Captured
 from ucam.capture.config import Video
+from ucam.capture.encoder import Encoder, encoder_launch
 from ucam.media.h264 import is_keyframe
 
 CLIP = Path(__file__).parents[2] / "src/ucam/demo/yard.mp4"
@@ -125,7 +127,7 @@ async def test_a_source_that_ends_comes_back_as_a_new_run() -> None:
     ("source", "told"),
     [
         ("gst:nosuchelement", "no element"),
-        ("gst:audiotestsrc", "video/x-raw or video/x-h264"),
+        ("gst:audiotestsrc", "video/x-h264 or video/x-h265"),
         ("file:/nowhere.mp4", "no file"),
         ("v4l2:/dev/nothing", "Cannot identify device"),
         ("rtsp://127.0.0.1:1/x", "Could not|not open"),
@@ -145,8 +147,8 @@ async def test_a_fault_is_told_and_tried_again(
 
 
 async def test_a_source_that_stalls_is_built_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera_module, "STALL_S", 0.4)
-    monkeypatch.setattr(camera_module, "CLOCK_INTERVAL_S", 0.1)
+    monkeypatch.setattr(feed_module, "STALL_S", 0.4)
+    monkeypatch.setattr(feed_module, "LOOK_S", 0.1)
     source = "gst:videotestsrc is-live=true ! video/x-raw,framerate=15/1 ! valve drop=true"
     async with capturing(source=source) as (camera, _):
         async with asyncio.timeout(5):
@@ -157,7 +159,7 @@ async def test_a_source_that_stalls_is_built_anew(monkeypatch: pytest.MonkeyPatc
 async def test_a_step_of_the_system_clock_begins_a_run_and_moves_nothing_in_the_old(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(camera_module, "CLOCK_INTERVAL_S", 0.05)
+    monkeypatch.setattr(feed_module, "LOOK_S", 0.05)
     async with capturing(source="test", keyframe_interval=Duration(10)) as (_, queue):
         before = await take(queue, 15)
         real = time.time_ns
@@ -173,3 +175,42 @@ async def test_a_step_of_the_system_clock_begins_a_run_and_moves_nothing_in_the_
         assert item.unit.number == 0
         step_s = (item.unit.utc_us - before[-1].unit.utc_us) / 1e6
         assert -3600 < step_s < -3598
+
+
+async def test_another_size_in_mid_stream_is_another_run() -> None:
+    def part(count: int, width: int) -> str:
+        caps = f"video/x-raw,width={width},height=180,framerate=15/1"
+        source = f"videotestsrc is-live=true num-buffers={count} ! {caps}"
+        return f"{source} ! x264enc tune=zerolatency key-int-max=15 ! both."
+
+    both = f"concat name=both  {part(20, 320)}  {part(200, 160)}  both. ! h264parse"
+    async with capturing(source=f"gst:{both}") as (camera, queue):
+        captured = await take(queue, 40, 20)
+        runs = list(dict.fromkeys(item.run for item in captured))
+        assert [(run.track.width, run.track.height) for run in runs] == [(320, 180), (160, 180)]
+        assert runs[1].why == "the camera changed its picture"
+        for run in runs:
+            units = [item.unit for item in captured if item.run is run]
+            assert units[0].keyframe
+            assert [unit.number for unit in units] == list(range(len(units)))
+        assert len([item for item in captured if item.run is runs[0]]) == 20
+        assert camera.restarts == 0
+
+
+async def test_an_encoder_that_comes_up_and_gives_nothing_is_not_taken_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def launch(encoder: Encoder, video: Video) -> str:
+        text = encoder_launch(encoder, video)
+        if encoder.name != "openh264enc":
+            return text
+        return f"identity name=encoder error-after=1 ! {text.replace('name=encoder', '')}"
+
+    monkeypatch.setattr("ucam.capture.sources.encoder_launch", launch)
+    monkeypatch.setattr(encoder_module, "CANDIDATES", ("openh264enc", "x264enc"))
+    async with capturing(source="test") as (camera, queue):
+        check_stream(await take(queue, 10, 20), 15)
+        assert camera.encoder is not None
+        assert camera.encoder.name == "x264enc"
+        assert "openh264enc" in camera.encoder.why
+        assert camera.restarts == 1

@@ -1,7 +1,8 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ucam.capture.clock import CaptureClock
+from ucam.capture.clock import EARLIEST_S, PATIENCE_S, CaptureClock, is_set
 
 S = 1_000_000_000
 EPOCH = 1_790_000_000 * S
@@ -49,3 +50,31 @@ def test_whatever_the_system_clock_does_order_and_spacing_hold(
         slack_us = elapsed_ns * 500 // 1_000_000_000 + 1
         assert abs(utc_us - last_us - elapsed_ns // 1000) <= slack_us + 1
         last_us = utc_us
+
+
+@pytest.mark.parametrize(
+    ("system_s", "uptime_s", "synchronised", "believed"),
+    [
+        (0, 10_000, False, False),  # 1970, and nobody ever sets it
+        (10_000, 10_000, True, False),
+        (EARLIEST_S - 1, 10_000, True, False),
+        (EARLIEST_S, 5, False, False),  # what the last shutdown left behind, perhaps
+        (EARLIEST_S, 5, True, True),
+        (EARLIEST_S, PATIENCE_S, False, True),  # no time server, but a clock that can be right
+        (EARLIEST_S + 60 * 365 * 86_400, 10_000, True, False),
+    ],
+)
+def test_which_clock_is_believed(
+    system_s: float, uptime_s: float, synchronised: bool, believed: bool
+) -> None:
+    assert is_set(system_s, uptime_s, synchronised) is believed
+
+
+def test_a_clock_that_is_not_set_counts_from_the_boot_until_it_is() -> None:
+    clock = CaptureClock(5 * S, 5 * S + 1, False)
+    assert not clock.is_set
+    assert not clock.observe(6 * S, 6 * S, False)
+    assert clock.utc_us(7 * S) == 7_000_000
+    # NTP answers: a new run begins, and this one goes on as it was.
+    assert clock.observe(8 * S, EPOCH, True)
+    assert clock.utc_us(9 * S) == 9_000_000

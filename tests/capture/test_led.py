@@ -1,18 +1,22 @@
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
+import gpiozero
 import pytest
+from gpiozero.pins.mock import MockFactory
 
+from capture.test_lamps import act
+from ucam.capture.lamps import KernelLed, PinLed, find_lamp
 from ucam.capture.led import (
     DOUBLE_BLINK,
     FRANTIC,
+    LOCATE,
     SLOW_BLINK,
     STEADY,
-    KernelLed,
     Led,
     Pattern,
     choose,
-    find_lamp,
 )
 
 
@@ -48,35 +52,74 @@ def test_the_worst_trouble_wins() -> None:
     assert choose(**fine | {"watched": True, "web_away": True}) is SLOW_BLINK
     assert choose(**fine | {"web_away": True, "confirmed": False}) is FRANTIC
     assert choose(**fine | {"frames_advance": False}) is FRANTIC
+    # Who stands in front of a broken camera wants to know which it is, too.
+    assert choose(**fine | {"frames_advance": False, "located": True}) is LOCATE
 
 
-def act(root: Path) -> Path:
-    folder = root / "ACT"
-    folder.mkdir()
-    (folder / "trigger").write_text("none timer [mmc0] heartbeat\n")
-    (folder / "brightness").write_text("1\n")
-    (folder / "max_brightness").write_text("200\n")
-    return folder
+def watched(led: Led, read: Callable[[], bool], begin_s: float, seconds: float) -> str:
+    """The lamp in each 50 ms of simulated time; a loop wakes up a little late, as they do."""
+    found, due_s = [], begin_s
+    for slot in range(round(seconds / 0.05)):
+        looked_s = begin_s + slot * 0.05 + 0.025
+        while due_s <= looked_s:
+            due_s += led.tick(due_s) + 1e-4
+        found.append("#" if read() else ".")
+    return "".join(found)
 
 
-def test_the_kernels_led_comes_back_as_it_was(tmp_path: Path) -> None:
+def shines(folder: Path) -> bool:
+    return (folder / "brightness").read_text() == "200"
+
+
+TIMELINE = [
+    (FRANTIC, "#." * 20),
+    (STEADY, "#" * 40),
+    (DOUBLE_BLINK, "###....###" + "." * 30),
+    (SLOW_BLINK, "#" * 20 + "." * 20),
+    (LOCATE, ("#" * 5 + "." * 5) * 4),
+    (FRANTIC, "#." * 20),
+]
+
+
+def test_each_pattern_over_time_on_the_kernels_led(tmp_path: Path) -> None:
     folder = act(tmp_path)
     lamp = KernelLed("ACT", tmp_path)
-    assert (folder / "trigger").read_text() == "none"
-    lamp.set(True)
-    assert (folder / "brightness").read_text() == "200"
-    lamp.set(False)
-    assert (folder / "brightness").read_text() == "0"
+    led = Led(lamp)
+    for number, (pattern, expected) in enumerate(TIMELINE):
+        led.show(pattern)
+        assert watched(led, lambda: shines(folder), 100 + 7.3 * number, 2) == expected
     lamp.close()
     assert (folder / "trigger").read_text() == "mmc0"
-    assert (folder / "brightness").read_text() == "1"
 
 
-def test_a_missing_led_is_told_and_does_without(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert find_lamp("ACT", None, tmp_path) is None
-    assert "the camera works without it" in caplog.text
+def test_each_pattern_over_time_on_a_pin() -> None:
+    factory = MockFactory()
+    before, gpiozero.Device.pin_factory = gpiozero.Device.pin_factory, factory
+    try:
+        lamp = find_lamp(None, 17)
+        assert isinstance(lamp, PinLed)
+        led, pin = Led(lamp), factory.pin(17)
+        for number, (pattern, expected) in enumerate(TIMELINE):
+            led.show(pattern)
+            assert watched(led, lambda: bool(pin.state), 100 + 7.3 * number, 2) == expected
+        lamp.close()
+        assert pin.function == "input"
+    finally:
+        gpiozero.Device.pin_factory = before
+        factory.reset()
+
+
+def test_steady_light_costs_no_write(tmp_path: Path) -> None:
+    act(tmp_path)
+    lamp = KernelLed("ACT", tmp_path)
+    led = Led(lamp)
+    led.show(STEADY)
+    led.tick(0)
+    (tmp_path / "ACT" / "brightness").write_text("untouched")
+    for now_s in range(1, 100):
+        led.tick(now_s)
+    assert (tmp_path / "ACT" / "brightness").read_text() == "untouched"
+    lamp.close()
 
 
 async def test_the_shell_shows_a_new_pattern_at_once_and_gives_the_lamp_back() -> None:

@@ -21,6 +21,7 @@ from ucam.capture.spool import Spool
 from ucam.device.token import TokenStore
 from ucam.media.access_unit import AccessUnit
 from ucam.media.track import VideoTrack
+from ucam.rtsp.client import Durable
 
 TRACK = VideoTrack.h264(clip(b_frames=0).parameter_sets)
 START_US = 1_795_325_400_123_456
@@ -47,20 +48,21 @@ class Feed:
 
     def __init__(self, folder: Path, address: Address | None, memory: int = 10_000_000) -> None:
         (folder / "token").write_text(unsigned_token(0, 10))
-        self.spool = Spool(memory)
+        self.spool = Spool(memory, folder / "spool", 10_000_000)
         self.address = address
+        self.watched = False
         self.sender = Sender(
             JID.parse(NAME),
             TokenStore(folder / "token", None),
             self.spool,
             lambda: self.address,
             lambda: None,
+            lambda: self.watched,
         )
 
     def add(self, name: Run, *numbers: int) -> None:
         for number in numbers:
             self.spool.append(name, real(number))
-        self.sender.wake()
 
     async def confirmed(self, limit_s: float = 8) -> None:
         async with asyncio.timeout(limit_s):
@@ -73,16 +75,21 @@ async def feeding(
     folder: Path, storage: TinyStorage, memory: int = 10_000_000
 ) -> AsyncIterator[Feed]:
     feed = Feed(folder, storage.address, memory)
-    task = asyncio.create_task(feed.sender.run())
+    tasks = [
+        asyncio.create_task(feed.sender.run()),
+        asyncio.create_task(feed.spool.run(feed.sender.away)),
+    ]
     try:
         yield feed
-        assert not task.done()
+        assert not any(task.done() for task in tasks)
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await feed.spool.close()
 
 
-A, B = Run(TRACK, "aaaa"), Run(TRACK, "bbbb")
+A, B = Run(TRACK, id="aaaa"), Run(TRACK, id="bbbb")
 
 
 async def test_units_arrive_whole_with_their_times_and_are_confirmed(tmp_path: Path) -> None:
@@ -184,7 +191,7 @@ async def test_a_ca_is_believed_only_for_its_name(tmp_path: Path) -> None:
         async with asyncio.timeout(5):
             while feed.sender.fault is None:
                 await asyncio.sleep(0.01)
-        assert "CERTIFICATE_VERIFY_FAILED" in feed.sender.fault
+        assert "a certificate that isn't accepted" in feed.sender.fault
         feed.address = replace(feed.address, host="localhost")
         feed.sender.hurry()
         await storage.until("aaaa", 0)
@@ -219,7 +226,7 @@ async def test_finish_sends_and_confirms_the_rest(tmp_path: Path) -> None:
     async with tiny_storage(tmp_path) as storage, feeding(tmp_path, storage) as feed:
         feed.add(A, *range(30))
         await feed.sender.finish(5)
-        assert feed.spool.unconfirmed == 0
+        assert not feed.spool.unconfirmed
         assert sorted(storage.units["aaaa"]) == list(range(30))
 
 
@@ -230,7 +237,7 @@ async def test_finish_sends_the_rest_after_a_time_when_nothing_was_left(tmp_path
         await feed.confirmed()
         feed.add(A, *range(10, 30))
         await feed.sender.finish(5)
-        assert feed.spool.unconfirmed == 0
+        assert not feed.spool.unconfirmed
         assert sorted(storage.units["aaaa"]) == list(range(30))
 
 
@@ -277,4 +284,76 @@ async def test_what_storage_does_not_confirm_stays_in_the_spool(tmp_path: Path) 
         feed.add(A, *range(10))
         await storage.until("aaaa", 9)
         await asyncio.sleep(0.2)
-        assert feed.spool.unconfirmed == 10
+        assert feed.spool.unconfirmed
+
+
+async def test_what_was_left_by_an_earlier_process_comes_first(tmp_path: Path) -> None:
+    async with tiny_storage(tmp_path) as storage:
+        storage.confirms = False
+        async with feeding(tmp_path, storage) as feed:
+            feed.add(A, *range(60))
+            await storage.until("aaaa", 59)
+        storage.durable = Durable("aaaa", 30, real(30).utc_us)
+        storage.units.clear()
+        storage.confirms = True
+        async with feeding(tmp_path, storage) as feed:
+            feed.add(B, *range(10))
+            await storage.until("bbbb", 9)
+            await feed.confirmed()
+        # From the keyframe before what storage has, to the end; then what is new.
+        assert list(storage.units) == ["aaaa", "bbbb"]
+        assert sorted(storage.units["aaaa"]) == list(range(25, 60))
+        assert not list((tmp_path / "spool").glob("*.seg"))
+
+
+async def test_storage_counts_as_away_when_it_is(tmp_path: Path) -> None:
+    """A new run's connection isn't an outage; one that broke is, and one that doesn't confirm."""
+    async with tiny_storage(tmp_path) as storage, feeding(tmp_path, storage) as feed:
+        assert not feed.sender.away()
+        feed.add(A, *range(10))
+        feed.add(B, *range(5))
+        await storage.until("bbbb", 4)
+        await feed.confirmed()
+        assert not feed.sender.away()
+        assert feed.spool.on_disk == 0
+        storage.confirms = False
+        feed.add(B, *range(5, 5 + 25 * 7))
+        assert feed.sender.away()
+        storage.confirms = True
+        feed.add(B, 180)
+        await feed.confirmed()
+        assert not feed.sender.away()
+        storage.refuses = 403
+        storage.cut()
+        async with asyncio.timeout(8):
+            while not feed.sender.away():
+                await asyncio.sleep(0.01)
+        feed.add(B, 181)
+        async with asyncio.timeout(8):
+            while not feed.spool.on_disk:
+                await asyncio.sleep(0.01)
+        storage.refuses = None
+        await feed.confirmed()
+
+
+async def test_viewers_have_the_line_while_it_catches_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel paces what is sent: so many bytes take at least so long."""
+    monkeypatch.setattr(sender_module, "LEAST_CATCH_UP_BYTES_S", 100_000)
+    monkeypatch.setattr(sender_module, "CATCH_UP_FACTOR", 0)
+    async with tiny_storage(tmp_path) as storage:
+        feed = Feed(tmp_path, storage.address)
+        feed.watched = True
+        feed.add(A, *range(200))
+        size = feed.spool.memory
+        assert size > 300_000
+        tasks = [asyncio.create_task(each) for each in (feed.sender.run(), feed.spool.run(bool))]
+        clock = asyncio.get_running_loop()
+        began_s = clock.time()
+        await storage.until("aaaa", 199, limit_s=60)
+        assert clock.time() - began_s > (size - 100_000) / 100_000 / 2
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await feed.spool.close()

@@ -7,7 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import gpiozero
+import msgspec
 import pytest
+from gpiozero.pins.mock import MockFactory
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_sockets
 
@@ -17,13 +20,16 @@ from device.helpers import unsigned_token
 from ucam.base import config
 from ucam.base.service import Fault, Stop
 from ucam.base.times import format_utc
+from ucam.capture import feed as feed_module
 from ucam.capture import sender as sender_module
 from ucam.capture.config import CaptureConfig
+from ucam.capture.config import Led as LedConfig
 from ucam.capture.service import Capture, serve
 from ucam.protocol.messages import (
     AnyMessage,
     DeviceInfo,
     EndMedia,
+    Locate,
     LocationInfo,
     OfferMedia,
     Peer,
@@ -41,6 +47,8 @@ name = "Front door"
 token-file = "{token}"
 [web]
 url = "http://127.0.0.1:{port}"
+[spool]
+path = "{token}.spool"
 [video]
 source = "{source}"
 width = 320
@@ -199,6 +207,60 @@ async def test_a_camera_without_a_picture_is_told_and_refuses_viewers(tmp_path: 
         assert "/nowhere.mp4" in message.reason
         stop.set()
         await task
+
+
+async def test_a_source_that_stalls_takes_nothing_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "ASK_INTERVAL_S", 0.1)
+    monkeypatch.setattr(feed_module, "STALL_S", 3.0)
+    monkeypatch.setattr(feed_module, "LOOK_S", 0.1)
+    # Two seconds of pictures, and then neither an end nor an error.
+    picture = "videotestsrc is-live=true num-buffers=30 ! video/x-raw,framerate=15/1"
+    stalls = f"concat name=both  {picture} ! both.  appsrc is-live=true ! both.  both."
+    async with surroundings(tmp_path) as room:
+        stop = Stop()
+        settings = configuration(tmp_path, room.port, source=f"gst:{stalls} ! videoconvert")
+        task = asyncio.create_task(serve(settings, stop))
+        await room.status(30, recording="stored")
+        told = "camera gst: no picture for 3 s"
+        fields = await room.status(30, recording="nothing", message=told)
+        assert fields["storage"] == "connected"
+        await room.status(30, recording="stored")
+        stop.set()
+        async with asyncio.timeout(30):
+            await task
+        first, second, *_ = room.storage.units.values()
+        # All that came before it stood still; videorate keeps the last one back.
+        assert sorted(first) == list(range(29))
+        assert sorted(second)[0] == 0
+
+
+async def test_locate_blinks_the_lamp_and_the_page_can_see_it(tmp_path: Path) -> None:
+    factory = MockFactory()
+    before, gpiozero.Device.pin_factory = gpiozero.Device.pin_factory, factory
+    try:
+        async with surroundings(tmp_path) as room:
+            stop = Stop()
+            settings = configuration(tmp_path, room.port)
+            settings = msgspec.structs.replace(settings, led=LedConfig(gpio=17))
+            task = asyncio.create_task(serve(settings, stop))
+            await room.status(recording="stored", led="steady")
+            pin = factory.pin(17)
+            assert pin.state == 1
+            await room.tell(Locate(to=NAME, from_="owner@example.com/p"))
+            await room.status(led="locate")
+            async with asyncio.timeout(5):
+                while pin.state == 1:
+                    await asyncio.sleep(0.01)
+                while pin.state == 0:
+                    await asyncio.sleep(0.01)
+            stop.set()
+            await task
+            assert pin.function == "input", "the pin was given back"
+    finally:
+        gpiozero.Device.pin_factory = before
+        factory.reset()
 
 
 async def test_the_token_of_another_device_stops_the_start(tmp_path: Path) -> None:

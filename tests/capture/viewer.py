@@ -41,8 +41,11 @@ class Device:
         )
 
     def _on_captured(self, captured: Captured) -> None:
-        self.captured += 1
         self.calls.replays = self.camera.replays
+        if captured.unit.audio:
+            self.calls.hear(captured)
+            return
+        self.captured += 1
         self.calls.push(captured)
 
     def request(self, call: str = "c1", jid: str = "owner@example.com/page") -> None:

@@ -1,12 +1,17 @@
 import asyncio
+import contextlib
+import errno
 import json
+import os
 import time
 from pathlib import Path
 
 import pytest
 
 from device.helpers import Asked, speaking, tiny_web, unsigned_token
+from faults.disk import filled, small_disk
 from ucam.device import http
+from ucam.device import token as token_module
 from ucam.device.http import WebRefused, WebUnavailable, request
 from ucam.device.token import TokenFileError, TokenStore, read_life
 
@@ -113,3 +118,60 @@ async def test_a_clock_that_is_ahead_makes_no_storm_of_renewals(tmp_path: Path) 
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert len(web.asked) == 1
+
+
+async def test_a_full_disk_is_noticed_before_the_successor_is_asked_for(tmp_path: Path) -> None:
+    """The same successor is given for ten seconds only, and asking later ends the session."""
+    new = unsigned_token(1, 20)
+    with small_disk(tmp_path / "small", 1) as disk:
+        path = disk / "token"
+        path.write_text(unsigned_token(0, 10))
+        async with tiny_web(lambda _: (200, answer_with(new))) as web:
+            store = TokenStore(path, web.url)
+            with filled(disk), pytest.raises(OSError, match="No space left"):
+                await store.recycle()
+            assert web.asked == []
+            assert store.token == path.read_text() == unsigned_token(0, 10)
+            await store.recycle()
+        assert store.token == new
+        assert path.read_text() == new + "\n"
+        assert [each.name for each in disk.iterdir()] == ["token"]
+
+
+async def test_a_disk_that_fills_up_meanwhile_takes_the_successor_all_the_same(
+    tmp_path: Path,
+) -> None:
+    new = unsigned_token(1, 20)
+    with small_disk(tmp_path / "small", 1) as disk, contextlib.ExitStack() as stack:
+        path = disk / "token"
+        path.write_text(unsigned_token(0, 10))
+
+        def answer(_: Asked) -> tuple[int, bytes]:
+            stack.enter_context(filled(disk))
+            return 200, answer_with(new)
+
+        async with tiny_web(answer) as web:
+            await TokenStore(path, web.url).recycle()
+        assert path.read_text() == new + "\n"
+
+
+async def test_a_successor_that_could_not_be_written_is_not_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = unsigned_token(1, 20)
+    path = tmp_path / "token"
+    path.write_text(unsigned_token(0, 10))
+
+    def broken(_path: Path, _token: str) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    async with tiny_web(lambda _: (200, answer_with(new))) as web:
+        store = TokenStore(path, web.url)
+        with monkeypatch.context() as patched:
+            patched.setattr(token_module, "_replace", broken)
+            with pytest.raises(OSError, match="Input/output"):
+                await store.recycle()
+        assert store.token == unsigned_token(0, 10)
+        await store.recycle()
+    assert len(web.asked) == 1
+    assert (store.token, path.read_text()) == (new, new + "\n")

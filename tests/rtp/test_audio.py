@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ucam.media.access_unit import AccessUnit
 from ucam.media.track import AudioTrack
-from ucam.rtp import packet
+from ucam.rtp import PayloadError, packet
+from ucam.rtp.audio_depacketizer import OpusDepacketizer
 from ucam.rtp.formats import FORMATS, Depacketizer, depacketizer
+from ucam.rtp.packetizers import packetizer
 from ucam.rtp.unit import Unit
 
 GENERIC = {"mode": "AAC-hbr", "config": "1190", "sizelength": "13", "indexlength": "3"}
@@ -198,3 +201,24 @@ def test_any_payloads_and_parameters_raise_nothing(
             receiver.push(rtp(number, number // 2, payload, number % 3 == 0))
             receiver.pull()
         receiver.flush()
+
+
+def test_opus_comes_out_as_it_went_in() -> None:
+    sender = packetizer(AudioTrack.opus(1), 97, 9, ntp64_id=1, first_sequence=0xFFFE)
+    receiver = OpusDepacketizer(48_000, ntp64_id=1)
+    for number in range(4):
+        sent = AccessUnit(
+            bytes((0xF8, number)), 1800 * number, 10**15 + number, True, 0, audio=True
+        )
+        (each,) = sender.packetize(sent, 960 * number)
+        receiver.push(each)
+        found = receiver.pull()
+        assert found is not None
+        assert (found.data, found.rtp_timestamp) == (sent.data, 960 * number)
+        assert abs((found.capture_utc_us or 0) - sent.utc_us) <= 1
+    assert receiver.lost_packets == 0
+    for wrong in (b"", bytes(60_000)):
+        with pytest.raises(PayloadError):
+            sender.packetize(AccessUnit(wrong, 0, 0, True, 0, audio=True), 0)
+    with pytest.raises(PayloadError, match="aac"):
+        packetizer(AudioTrack.aac(bytes.fromhex("1190")), 97, 9)

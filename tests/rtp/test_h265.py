@@ -5,12 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.test_h265 import nals, sets
-from ucam.media import h265
+from ucam.media import BitstreamError, h265
+from ucam.media.access_unit import AccessUnit
 from ucam.media.h264 import prefixed
+from ucam.media.track import VideoTrack
 from ucam.rtp import packet
 from ucam.rtp.h265_depacketizer import H265Depacketizer
+from ucam.rtp.packetizers import packetizer
 from ucam.rtp.unit import Unit
 
+UTC = 1_795_325_400_123_456
 SLICES = [nal for nal in nals() if h265.nal_type(nal) <= h265.LAST_SLICE]
 
 
@@ -115,3 +119,38 @@ def test_any_payloads_raise_nothing(payloads: list[bytes]) -> None:
         receiver.push(payload)
         receiver.push(rtp(number, number // 2, payload, number % 3 == 0))
         receiver.pull()
+
+
+@pytest.mark.parametrize("max_packet", [64, 100, 1400, 60_000])
+@pytest.mark.parametrize("in_band", [False, True])
+def test_what_the_packetizer_makes_arrives(max_packet: int, in_band: bool) -> None:
+    track = VideoTrack.h265(sets())
+    sender = packetizer(track, 96, 7, max_packet=max_packet, ntp64_id=1, first_sequence=0xFFFF)
+    receiver = H265Depacketizer(ntp64_id=1)
+    for number, nal in enumerate(SLICES):
+        nals_ = [*sets(), nal] if in_band and not number else [nal]
+        keyframe = h265.FIRST_IRAP <= h265.nal_type(nal) <= h265.LAST_IRAP
+        sent = AccessUnit(prefixed(nals_), 3600 * number, UTC + 40_000 * number, keyframe, number)
+        packets_ = sender.packetize(sent, sent.pts_90k)
+        assert all(len(each) <= max_packet for each in packets_)
+        assert [packet.parse(each).marker for each in packets_].count(True) == 1
+        (found,) = take(receiver, *packets_)
+        assert (found.data, found.keyframe) == (prefixed([nal]), keyframe)
+        assert abs((found.capture_utc_us or 0) - sent.utc_us) <= 1
+        if not number:
+            assert found.parameter_sets == sets()
+    assert receiver.malformed_packets == receiver.lost_packets == receiver.dropped_units == 0
+
+
+def test_parameter_sets_travel_in_one_aggregation_packet() -> None:
+    track = VideoTrack.h265(sets())
+    sent = AccessUnit(prefixed([SLICES[0]]), 0, UTC, True, 0)
+    first, *rest = (packet.parse(each) for each in packetizer(track, 96, 7).packetize(sent, 0))
+    assert first.payload == aggregate(*sets())
+    assert [each.payload for each in rest] == [SLICES[0]]
+
+
+def test_a_nal_unit_that_is_only_a_head_is_refused() -> None:
+    sender = packetizer(VideoTrack.h265(sets()), 96, 7)
+    with pytest.raises(BitstreamError):
+        sender.packetize(AccessUnit(prefixed([b"\x02\x01"]), 0, 0, False, 0), 0)

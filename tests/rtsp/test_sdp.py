@@ -1,4 +1,5 @@
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from rtsp.peers import VECTORS
 from ucam.rtsp import sdp
 from ucam.rtsp.errors import SDPError
+from ucam.rtsp.recordable import recordable
 
 SPS, PPS = b"\x67\x64\x00\x1f\xac", b"\x68\xee\x3c"
 
@@ -20,6 +22,20 @@ def test_what_ucam_announces_is_read_back() -> None:
     assert found.media[0].parameters["profile-level-id"] == "64001f"
     assert found.media[0].ntp64_id == 1
     assert b"a=ucam-run:run-1 17\r\n" in session.build()
+
+
+def test_h265_and_sound_are_read_back() -> None:
+    sets = (b"\x40\x01\x0c", b"\x42\x01\x01", b"\x44\x01\xc1", b"\x44\x01\xc2")
+    session = sdp.camera_session("H265", sets, sdp.RunLine("run-1", 3), opus_channels=1)
+    found = sdp.parse(session.build())
+    assert found == session
+    video, audio = found.media
+    assert video.parameter_sets() == sets
+    assert (audio.encoding, audio.clock_rate, audio.channels) == ("OPUS", 48_000, 2)
+    assert video.payload_type != audio.payload_type
+    assert recordable(found) == {0, 1}
+    plain = sdp.camera_session("H264", (SPS, PPS), sdp.RunLine("run-1", 3))
+    assert plain == sdp.h264_session((SPS, PPS), sdp.RunLine("run-1", 3))
 
 
 def announced(name: str) -> sdp.SessionDescription:
@@ -96,3 +112,16 @@ def test_vectors_are_where_the_readme_says() -> None:
     readme = Path(VECTORS / "README.md").read_text()
     for path in VECTORS.glob("*.txt"):
         assert f"`{path.name}`" in readme
+
+
+def test_a_reason_for_a_gap_is_one_printable_line_of_limited_length() -> None:
+    session = replace(
+        sdp.h264_session((), sdp.RunLine("a", 0)), gap="full\r\na=ucam-run:b 7 \0" * 20
+    )
+    text = session.build()
+    assert len([line for line in text.splitlines() if line.startswith(b"a=ucam-")]) == 2
+    gap = sdp.parse(text).gap
+    assert gap is not None
+    assert gap.startswith("full  a=ucam-run:b 7")
+    assert len(gap) <= sdp.MAX_GAP
+    assert sdp.parse(text).run == sdp.RunLine("a", 0)

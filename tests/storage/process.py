@@ -21,9 +21,12 @@ class StorageProcess:
         *,
         root: Path | None = None,
         under: tuple[str, ...] = (),
+        port: int = 0,
         **keys: str,
     ) -> None:
-        """`root`: the folder of chunks; `under`: a command that runs it, such as strace."""
+        """`root`: the folder of chunks; `under`: a command that runs it, such as strace; `port`: 0
+        for one that the system chooses.
+        """
         self.tokens = tokens
         self.root = root or folder / "chunks"
         self._under = under
@@ -40,7 +43,7 @@ class StorageProcess:
             keys-file = "{tokens.keys_file}"
             issuer = "{ISSUER}"
             [rtsps]
-            listen = "127.0.0.1:0"
+            listen = "127.0.0.1:{port}"
             [storage]
             path = "{self.root}"
             reserve = "1MB"
@@ -70,6 +73,10 @@ class StorageProcess:
             assert self._process.poll() is None, self.log.read_text()
             time.sleep(0.05)
         raise AssertionError(self.log.read_text())
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
 
     def kill(self) -> None:
         assert self._process is not None

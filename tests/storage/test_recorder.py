@@ -54,6 +54,26 @@ async def test_a_newer_connection_takes_over_when_the_old_one_is_on_the_disk(sto
     assert store.index.call(Database.gaps, PLACE, 0, 1 << 60) == []
 
 
+@pytest.mark.parametrize(("run", "first"), [("run1", 100), ("run2", 0)])
+async def test_a_camera_says_itself_why_something_is_missing(
+    store: Store, run: str, first: int
+) -> None:
+    """Within its run, and before a new one; saying it again changes nothing."""
+    found = recorder(store)
+    recording = await found.begin(PLACE, "run1")
+    for each in arrived(units(50)):
+        recording.push(each)
+    await recording.finish("unplugged")
+    later_us = START_US + 100 * 40_000
+    for times in range(2):
+        recording = await found.begin(PLACE, run, "the camera's spool was full")
+        for each in arrived(units(50 + times * 25, start_us=later_us, first=first)):
+            recording.push(each)
+        await recording.finish("unplugged")
+    gaps = store.index.call(Database.gaps, PLACE, 0, 1 << 60)
+    assert gaps == [Gap(START_US + 50 * 40_000, later_us, "the camera's spool was full")]
+
+
 async def test_who_comes_back_while_the_old_recording_is_still_being_written_repeats_nothing(
     tmp_path: Path,
 ) -> None:

@@ -33,3 +33,16 @@ def picture_hashes(path: Path) -> list[str]:
     command = ["ffmpeg", "-v", "error", "-i", str(path), "-map", "0:v", "-fps_mode", "passthrough"]
     lines = subprocess.check_output([*command, "-f", "framemd5", "-"], text=True).splitlines()
     return [line.split(",")[-1].strip() for line in lines if not line.startswith("#")]
+
+
+def coded_hashes(path: Path) -> list[str]:
+    """A hash of each picture's slices as they are coded, in decode order, whatever stands around
+    them.
+    """
+    codec = ["-show_entries", "stream=codec_name", "-of", "csv=p=0"]
+    name = subprocess.check_output([*_FFPROBE, *codec, str(path)], text=True).strip().strip(",")
+    slices = {"h264": "1-5", "hevc": "0-31"}[name]
+    command = ["ffmpeg", "-v", "error", "-i", str(path), "-map", "0:v", "-c", "copy"]
+    command += ["-bsf:v", f"filter_units=pass_types={slices}", "-f", "framemd5", "-"]
+    lines = subprocess.check_output(command, text=True).splitlines()
+    return [line.split(",")[-1].strip() for line in lines if not line.startswith("#")]

@@ -14,6 +14,7 @@ from ucam.protocol.messages import (
     EndMedia,
     Error,
     IceServer,
+    Locate,
     OfferMedia,
     RequestMedia,
     Status,
@@ -159,6 +160,15 @@ def test_absent_hidden_and_oneself_are_answered_alike(room: Room, to: str) -> No
     assert len(effects) == 1
 
 
+def test_a_camera_is_asked_to_blink_by_who_sees_it(room: Room) -> None:
+    effects = room.receive(B, Locate(to=TILL, from_="liar@x.y"), NOW_S)
+    assert only(sent_to(effects, T)) == Locate(to=f"{TILL}/t", from_=f"{BOB}/b")
+    assert len(effects) == 1
+    effects = room.receive(B, Locate(to=YARD), NOW_S)
+    nobody = Error(code="no-such-peer", text="nobody of that name is here", about="Locate")
+    assert [only(sent_to(effects, B)), len(effects)] == [nobody, 1]
+
+
 def test_readiness_goes_to_viewers_and_waits_for_later_ones(room: Room) -> None:
     effects = room.receive(T, OfferMedia(sdp="v=0", from_="liar@x.y"), NOW_S)
     offer = OfferMedia(sdp="v=0", from_=f"{TILL}/t")
@@ -215,6 +225,8 @@ WRONG: list[tuple[int, AnyMessage]] = [
     (A, AnswerMedia(to=TILL, call="c")),
     (A, EndMedia(to=f"{BOB}/b", call="c")),
     (A, Status(fields={})),
+    (A, Locate(to=DISK)),
+    (T, Locate(to=DISK)),
     (A, Chat(text="  ")),
     (A, Chat(text="x" * 2001)),
     (A, Connect(jid=f"{BOB}/b", name="b", role="user", location=None)),

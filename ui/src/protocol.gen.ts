@@ -87,6 +87,13 @@ export interface IceServer {
   credential?: string;
 }
 
+/** Viewer to camera: blink, so that somebody who stands in front of you knows you. */
+export interface Locate {
+  type: 'Locate';
+  to: string;
+  from?: string;
+}
+
 /** A location that the receiver may see. */
 export interface Location {
   name: string;
@@ -144,6 +151,12 @@ export interface StatusFields {
   'clock-offset'?: number;
   encoder?: string;
   source?: string;
+  chosen?: string;
+  audio?: 'failed' | 'recorded';
+  temperature?: number;
+  'under-voltage'?: number;
+  led?: string;
+  version?: string;
   message?: string;
   bytes?: number;
   maxspace?: number;
@@ -184,4 +197,5 @@ export type MessageToServer =
   | RequestMedia
   | AnswerMedia
   | EndMedia
+  | Locate
   | Chat;

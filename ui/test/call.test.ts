@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { beforeEach, test } from 'node:test';
+import { beforeEach, mock, test } from 'node:test';
 import { Call, route } from '../src/core/call.ts';
-import { FakePeerConnection, FakeRoom, settle } from './fakes.ts';
+import { FakePeerConnection, FakeRoom, fakeWindow, settle } from './fakes.ts';
 
 const CAMERA = 'gate@shop.loc/1';
 const ice = (candidate: string) => ({ candidate, sdpMid: '0', sdpMLineIndex: 0 });
@@ -86,6 +86,61 @@ test('a lost connection ends the call, and the device is told', () => {
   pc.turn('failed');
   assert.deepEqual(ended, ['connection lost']);
   assert.deepEqual(room.types(), ['RequestMedia', 'EndMedia']);
+});
+
+test('another network: the call is asked for again by its id, and goes on with the new offer', async () => {
+  offer({ sdp: 'first' });
+  await settle();
+  pc.turn('connected');
+  fakeWindow.dispatchEvent(new Event('online'));
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.deepEqual(room.types(), ['RequestMedia', 'AnswerMedia', 'RequestMedia']);
+  assert.deepEqual(room.sent[2], room.sent[0]);
+  offer({ sdp: 'second' });
+  await settle();
+  offer({ ice: ice('a') });
+  const again = FakePeerConnection.all.at(-1) as FakePeerConnection;
+  assert.notEqual(again, pc);
+  assert.deepEqual(again.log, ['remote second', 'ice a']);
+  assert.equal(pc.connectionState, 'closed');
+  again.turn('connected');
+  assert.deepEqual(ended, []);
+  call.stop();
+});
+
+test('a lost connection is waited for, asked for again, and given up', async () => {
+  mock.timers.enable({ apis: ['setTimeout', 'Date'] });
+  try {
+    offer({ sdp: 'first' });
+    pc.turn('connected');
+    pc.turn('disconnected');
+    mock.timers.tick(900);
+    assert.deepEqual(room.types(), ['RequestMedia']);
+    mock.timers.tick(200);
+    assert.deepEqual(room.types(), ['RequestMedia', 'RequestMedia']);
+    pc.turn('failed');
+    for (let s = 0; s < 15; s += 1) mock.timers.tick(1_000);
+    assert.deepEqual(ended, ['connection lost']);
+    assert.equal(room.types().at(-1), 'EndMedia');
+    assert.ok(room.types().filter((type) => type === 'RequestMedia').length < 8);
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+test('a connection that heals by itself asks for nothing', () => {
+  mock.timers.enable({ apis: ['setTimeout', 'Date'] });
+  try {
+    pc.turn('connected');
+    pc.turn('disconnected');
+    mock.timers.tick(500);
+    pc.turn('connected');
+    mock.timers.tick(20_000);
+    assert.deepEqual(room.types(), ['RequestMedia']);
+    assert.deepEqual(ended, []);
+  } finally {
+    mock.timers.reset();
+  }
 });
 
 test('an offer that cannot be taken ends the call', async () => {

@@ -64,7 +64,13 @@ export class FakePeerConnection {
   }
 }
 
-Object.assign(globalThis, { RTCPeerConnection: FakePeerConnection });
+/** What the window hears: a network that comes back. */
+export const fakeWindow = new EventTarget();
+Object.assign(globalThis, {
+  RTCPeerConnection: FakePeerConnection,
+  addEventListener: fakeWindow.addEventListener.bind(fakeWindow),
+  removeEventListener: fakeWindow.removeEventListener.bind(fakeWindow),
+});
 
 export class FakeRoom implements CallRoom {
   sent: MessageToServer[] = [];

@@ -22,6 +22,8 @@ from ucam.capture.config import Storage
 
 _log = logging.getLogger(__name__)
 DEFAULT_PORT = 8322
+CPUINFO = Path("/proc/cpuinfo")
+_FEATURES = re.compile(r"(flags|Features)\s*:")  # of x86, of Arm
 _FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -84,6 +86,11 @@ class Address:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if not has_aes_instructions():
+            # Where AES is computed step by step, ChaCha20 costs half. Python (before 3.15) can
+            # order the ciphers of TLS 1.2 alone; storage takes the first one that it has.
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            context.set_ciphers("ECDHE+CHACHA20:ECDHE+AESGCM")
         return context
 
     def check(self, certificate: bytes | None) -> bool:
@@ -92,6 +99,16 @@ class Address:
             return True
         seen = "sha256:" + hashlib.sha256(certificate or b"").hexdigest()
         return hmac.compare_digest(seen, self.fingerprint)
+
+
+def has_aes_instructions(cpuinfo: Path = CPUINFO) -> bool:
+    """Whether this processor computes AES in hardware (a Raspberry Pi does from the 5 on)."""
+    try:
+        lines = cpuinfo.read_text(errors="replace").splitlines()
+    except OSError:
+        return True
+    features = [line.partition(":")[2] for line in lines if _FEATURES.match(line)]
+    return not features or any("aes" in each.split() for each in features)
 
 
 class _Kept(msgspec.Struct):
@@ -109,6 +126,7 @@ class KnownStorage:
         )
         self._pinned = config.fingerprint is not None or config.ca is not None
         self._config = config
+        self._to_keep: _Kept | None = None
         self._unusable = ""  # the last one that was told
         self._announced = self._read()
 
@@ -135,11 +153,18 @@ class KnownStorage:
         if self.address == before:
             return False
         _log.info("storage announced: %s", self._announced.url)
+        self._to_keep = kept
+        return True
+
+    def keep(self) -> None:
+        """Write down what was announced, for when the room is away. Blocks."""
+        kept, self._to_keep = self._to_keep, None
+        if kept is None:
+            return
         try:
             write_atomically(self._cache, msgspec.json.encode(kept))
         except OSError as error:
             _log.warning("the storage's address isn't kept (%s): %s", self._cache, error)
-        return True
 
     def _address(self, kept: _Kept) -> Address:
         if self._pinned:

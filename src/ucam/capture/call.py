@@ -1,152 +1,176 @@
-"""One viewer's WebRTC session: a small GStreamer pipeline that lives while somebody watches.
+"""One viewer's WebRTC session: a small GStreamer pipeline, in a process of its own.
 
 webrtcbin calls back on its own threads; everything enters the event loop by
 `call_soon_threadsafe`. Its `ice-agent` property is never read: PyGObject 3.42 takes a reference
-too many away, and the agent dies.
+too many away, and the agent dies. Nothing is cleaned up in Python: the process ends with the call.
 """
 
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from ucam.capture.callmessages import (
+    Answer,
+    Candidate,
+    Connected,
+    Ended,
+    FromCall,
+    Heard,
+    KeyframeWanted,
+    Offer,
+    Setup,
+)
 from ucam.capture.callsdp import (
     PAYLOAD_TYPE,
+    SOUND_PAYLOAD_TYPE,
     AnswerError,
-    IceSetup,
     checked_answer,
     checked_candidate,
-    profile_level_id,
 )
-from ucam.capture.gst import Gst, GstSdp, GstVideo, GstWebRTC
-from ucam.capture.pipeline import Format, Picture
-from ucam.media.track import VideoTrack
+from ucam.capture.gst import GLib, Gst, GstSdp, GstVideo, GstWebRTC
 
 _log = logging.getLogger(__name__)
 MTU = 1200
-# A viewer whose network takes less than is captured: more than this is not kept for him.
-MAX_WAITING_BYTES = 2_000_000
-MAX_CANDIDATES = 100
-SETTLE_S = 3
-# Pictures that are replayed to a new viewer follow each other this fast: he catches up at once.
-REPLAY_STEP_NS = 1_000_000
+# A viewer's reports come every second, or more often when much is lost.
+HEARD_INTERVAL_S = 0.5
+# A whole picture in one read, mostly.
+BLOCK = 65_536
+# Loaded before the first call, so that calls begin at once.
+ELEMENTS = (
+    *("webrtcbin", "nicesink", "dtlsdec", "srtpenc", "rtpbin", "rtpfunnel", "rtprtxsend"),
+    *("fdsrc", "gdpdepay", "rtph264pay", "rtph265pay", "rtpopuspay"),
+)
 
 
-@dataclass(frozen=True, slots=True)
-class CallHandlers:
-    """What the owner does on the events of a call; all in the loop.
-
-    `offer` gets an SDP, `candidate` its text and m-line number, `ended` a sentence (once).
+def load() -> None:
+    """What all calls need, once: plugins, and the certificate they show to viewers (its RSA key
+    takes a Pi 2 seconds). Leaves no thread behind.
     """
+    for name in ELEMENTS:
+        if (factory := Gst.ElementFactory.find(name)) is not None:
+            factory.load()
+    Gst.ElementFactory.make("dtlsdec", None)
 
-    offer: Callable[[str], None]
-    candidate: Callable[[str, int], None]
-    connected: Callable[[], None]
-    keyframe_wanted: Callable[[], None]
-    ended: Callable[[str], None]
+
+def launch_text(setup: Setup, video: int, sound: int | None) -> str:
+    """The pipeline; `video`, `sound`: file descriptors of pipes that `gdp` writes."""
+    read = f"blocksize={BLOCK} ! gdpdepay"
+    text = (
+        f"fdsrc fd={video} {read} name=pictures ! rtp{setup.codec}pay"
+        f" aggregate-mode=zero-latency config-interval=-1 pt={PAYLOAD_TYPE} mtu={MTU}"
+        f" ! capsfilter caps={_video_caps(setup)} ! webrtcbin name=peer bundle-policy=max-bundle"
+    )
+    if sound is not None:
+        pay = f"rtpopuspay pt={SOUND_PAYLOAD_TYPE} mtu={MTU}"
+        text += f" fdsrc fd={sound} {read} ! {pay} ! capsfilter caps={_sound_caps()} ! peer."
+    return text
+
+
+def _video_caps(setup: Setup) -> str:
+    name = setup.codec.upper()
+    return (
+        f"application/x-rtp,media=video,encoding-name={name},clock-rate=90000,"
+        f"payload={PAYLOAD_TYPE}"
+    )
+
+
+def _sound_caps() -> str:
+    return (
+        "application/x-rtp,media=audio,encoding-name=OPUS,clock-rate=48000,"
+        f"payload={SOUND_PAYLOAD_TYPE}"
+    )
 
 
 class Call:
-    """`start`, then `picture` for all that is captured, and always `stop`."""
+    """`start`, `stop`; `say` tells the camera what happens, in the loop."""
 
-    def __init__(self, track: VideoTrack, ice: IceSetup, handlers: CallHandlers) -> None:
+    def __init__(
+        self, setup: Setup, video: int, sound: int | None, say: Callable[[FromCall], None]
+    ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._track = track
-        self._handlers = handlers
+        self._setup = setup
+        self._say = say
         self._over = False
-        self._format: Format | None = None
-        self._needs_keyframe = True
-        self._last_pts_ns = 0
-        self._candidates = 0
         self._answered = False
-        self.connected = False
-        self.heard_at_s = self._loop.time()
-        caps = (
-            f"application/x-rtp,media=video,encoding-name=H264,clock-rate=90000,"
-            f"payload={PAYLOAD_TYPE}"
-        )
-        self._listening: list[tuple[Any, int]] = []
-        self._negotiating = 0
-        self._settled = asyncio.Event()
-        self._settled.set()
-        self._pipeline: Any = Gst.parse_launch(
-            "appsrc name=source is-live=true format=time"
-            f" ! rtph264pay aggregate-mode=zero-latency config-interval=-1 pt={PAYLOAD_TYPE}"
-            f" mtu={MTU} ! capsfilter caps={caps} ! webrtcbin name=peer bundle-policy=max-bundle"
-        )
+        self._connected = False
+        self._heard_s = float("-inf")
+        # A fork draws the same numbers as all others otherwise: ICE credentials, SSRCs.
+        GLib.random_set_seed(secrets.randbits(32))
+        self._pipeline: Any = Gst.parse_launch(launch_text(setup, video, sound))
         # PTS are on the monotonic clock, as they are (see ucam.capture.pipeline).
         self._pipeline.use_clock(Gst.SystemClock.obtain())
         self._pipeline.set_start_time(Gst.CLOCK_TIME_NONE)
         self._pipeline.set_base_time(0)
-        self._source = self._pipeline.get_by_name("source")
         self._peer = self._pipeline.get_by_name("peer")
-        self._prepare_peer(ice, caps)
-        self._pad = self._source.get_static_pad("src")
-        self._probe = self._pad.add_probe(Gst.PadProbeType.EVENT_UPSTREAM, self._on_upstream_event)
+        self._prepare_ice()
+        self._prepare_media()
+        pad = self._pipeline.get_by_name("pictures").get_static_pad("src")
+        pad.add_probe(Gst.PadProbeType.EVENT_UPSTREAM, self._on_upstream_event)
         self._bus = self._pipeline.get_bus()
         self._loop.add_reader(self._bus.get_pollfd().fd, self._read_bus)
 
-    def _prepare_peer(self, ice: IceSetup, caps: str) -> None:
-        peer = self._peer
+    def _prepare_ice(self) -> None:
+        peer, ice = self._peer, self._setup.ice
+        if ice.relay_only:
+            peer.set_property("ice-transport-policy", GstWebRTC.WebRTCICETransportPolicy.RELAY)
         if ice.stun is not None:
             peer.set_property("stun-server", ice.stun)
         for server in ice.turn:
             if not peer.emit("add-turn-server", server):
                 _log.warning("a TURN server of the room is not usable")
-        transceiver = peer.emit("get-transceiver", 0)
-        transceiver.set_property("direction", GstWebRTC.WebRTCRTPTransceiverDirection.SENDONLY)
-        transceiver.set_property("do-nack", True)
-        # With these the offer comes at once, not with the first buffer.
-        preferences = (
-            f"{caps},packetization-mode=(string)1,level-asymmetry-allowed=(string)1,"
-            f"profile-level-id=(string){profile_level_id(self._track)}"
-        )
-        transceiver.set_property("codec-preferences", Gst.Caps.from_string(preferences))
-        self._listen(peer, "deep-element-added", self._on_element_added)
-        self._listen(peer, "on-negotiation-needed", self._on_negotiation_needed)
-        self._listen(peer, "on-ice-candidate", self._on_ice_candidate)
-        self._listen(peer, "notify::connection-state", self._on_connection_state)
-        # The viewer's receiver reports are the sign that he is still there.
-        self._listen(peer.get_by_name("rtpbin"), "on-ssrc-active", self._on_report)
 
-    def _listen(self, element: Any, signal: str, callback: Callable[..., None]) -> None:
-        self._listening.append((element, element.connect(signal, callback)))
+    def _prepare_media(self) -> None:
+        peer, setup = self._peer, self._setup
+        # With preferences the offer comes at once, not with the first buffer.
+        video = _video_caps(setup)
+        if setup.codec == "h264":
+            video += (
+                ",packetization-mode=(string)1,level-asymmetry-allowed=(string)1"
+                f",profile-level-id=(string){setup.profile_level_id}"
+            )
+        sound = f"{_sound_caps()},encoding-params=(string)2"
+        for line, caps in enumerate((video, sound) if setup.sound else (video,)):
+            transceiver = peer.emit("get-transceiver", line)
+            transceiver.set_property("direction", GstWebRTC.WebRTCRTPTransceiverDirection.SENDONLY)
+            transceiver.set_property("do-nack", line == 0)
+            transceiver.set_property("codec-preferences", Gst.Caps.from_string(caps))
+        peer.connect("deep-element-added", self._on_element_added)
+        peer.connect("on-negotiation-needed", self._on_negotiation_needed)
+        peer.connect("on-ice-candidate", self._on_ice_candidate)
+        peer.connect("notify::connection-state", self._on_connection_state)
+        # The viewer's receiver reports are the sign that he is still there.
+        peer.get_by_name("rtpbin").connect("on-ssrc-active", self._on_report)
 
     async def start(self) -> None:
         """Set it going: the offer follows."""
-        self._begin_step()
         result = await asyncio.to_thread(self._pipeline.set_state, Gst.State.PLAYING)
         if result == Gst.StateChangeReturn.FAILURE:
             self._end("the call can't be started")
 
     async def stop(self) -> None:
-        """Take it down; nothing is called back afterwards."""
+        """Say goodbye to a viewer who is there: by DTLS, and to a TURN server by its protocol."""
         self._over = True
-        self._loop.remove_reader(self._bus.get_pollfd().fd)
-        # webrtcbin that is taken down between two steps of a negotiation keeps its ICE agent, and
-        # with it sockets, for ever.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SETTLE_S):
-                await self._settled.wait()
-        await asyncio.to_thread(self._pipeline.set_state, Gst.State.NULL)
-        # GObject's closures hold us and we hold their objects: Python's collector can't see
-        # through that, and webrtcbin's threads and sockets would stay.
-        self._pad.remove_probe(self._probe)
-        for element, handler in self._listening:
-            element.disconnect(handler)
-        self._listening.clear()
-        self._pipeline = self._source = self._peer = self._pad = self._bus = None
+        if self._connected:
+            await asyncio.to_thread(self._pipeline.set_state, Gst.State.NULL)
 
-    def answer(self, sdp: str) -> None:
-        """The viewer's answer; what is none ends the call."""
+    def take(self, message: Answer | Candidate) -> None:
+        """The viewer's words."""
         if self._over:
             return
+        if isinstance(message, Answer):
+            self._take_answer(message.sdp)
+        else:
+            self._take_candidate(message)
+
+    def _take_answer(self, sdp: str) -> None:
+        setup = self._setup
         try:
-            text = checked_answer(sdp, self._track)
+            text = checked_answer(sdp, profile_level_id=setup.profile_level_id, sound=setup.sound)
         except AnswerError as error:
-            self._end(f"the answer can't be used: {error}")
+            self._end(str(error))
             return
         if self._answered:
             return
@@ -158,55 +182,18 @@ class Call:
             return
         kind = GstWebRTC.WebRTCSDPType.ANSWER
         answer = GstWebRTC.WebRTCSessionDescription.new(kind, message)
-        self._begin_step()
         promise = Gst.Promise.new_with_change_func(self._on_answer_set, None)
         self._peer.emit("set-remote-description", answer, promise)
 
-    def candidate(self, text: str, line: int | None) -> None:
-        """A candidate of the viewer; what is none is passed over, too many end the call."""
-        self._candidates += 1
-        if self._over:
-            return
-        if self._candidates > MAX_CANDIDATES:
-            self._end("too many ICE candidates")
-            return
+    def _take_candidate(self, message: Candidate) -> None:
         try:
-            candidate = checked_candidate(text)
+            candidate = checked_candidate(message.text)
         except AnswerError:
             _log.info("an ICE candidate that isn't one is passed over")
             return
-        if candidate is not None and line in (0, None):
+        # All media go the way of the first.
+        if candidate is not None and message.line in (0, None):
             self._peer.emit("add-ice-candidate", 0, candidate)
-
-    def replay(self, pictures: list[Picture]) -> None:
-        """Begin with pictures of the past (from a keyframe), squeezed into the last moments."""
-        for left, picture in zip(range(len(pictures), 0, -1), pictures, strict=True):
-            self._push(picture, pictures[-1].clock_ns - (left - 1) * REPLAY_STEP_NS)
-
-    def picture(self, picture: Picture) -> None:
-        """A picture as it is captured."""
-        if self.connected:
-            self._push(picture, picture.clock_ns)
-
-    def _push(self, picture: Picture, pts_ns: int) -> None:
-        if self._over or (self._needs_keyframe and not picture.keyframe):
-            return
-        if self._source.get_property("current-level-bytes") > MAX_WAITING_BYTES:
-            # What is dropped is missed by the pictures after it: go on with a keyframe.
-            self._needs_keyframe = True
-            self._handlers.keyframe_wanted()
-            return
-        self._needs_keyframe = False
-        if picture.format is not self._format:
-            self._format = picture.format
-            self._source.set_property("caps", picture.format.caps)
-        buffer = picture.buffer
-        if pts_ns != picture.clock_ns:
-            buffer = buffer.copy_region(
-                Gst.BufferCopyFlags.FLAGS | Gst.BufferCopyFlags.MEMORY, 0, buffer.get_size()
-            )
-            buffer.pts = pts_ns
-        self._source.push_buffer(buffer)
 
     # What follows, to _read_bus, runs on GStreamer's threads.
 
@@ -223,28 +210,21 @@ class Call:
         peer.emit("create-offer", None, promise)
 
     def _on_offer(self, promise: Any, _data: Any) -> None:
-        peer = self._peer
         reply = promise.get_reply() if promise.wait() == Gst.PromiseResult.REPLIED else None
         offer = reply.get_value("offer") if reply is not None else None
-        if offer is None or peer is None:
+        if offer is None:
             self._enter(self._end, "no offer could be made")
-            self._call_in_loop(self._end_step)
             return
-        done = Gst.Promise.new_with_change_func(self._on_offer_set, None)
-        peer.emit("set-local-description", offer, done)
-        self._enter(self._handlers.offer, offer.sdp.as_text())
-
-    def _on_offer_set(self, _promise: Any, _data: Any) -> None:
-        self._call_in_loop(self._end_step)
+        self._enter(self._say, Offer(offer.sdp.as_text()))  # candidates come after it
+        self._peer.emit("set-local-description", offer, Gst.Promise.new())
 
     def _on_answer_set(self, promise: Any, _data: Any) -> None:
-        self._call_in_loop(self._end_step)
         reply = promise.get_reply() if promise.wait() == Gst.PromiseResult.REPLIED else None
         if reply is not None and reply.has_field("error"):
             self._enter(self._end, "the answer can't be used")
 
     def _on_ice_candidate(self, _peer: Any, line: int, candidate: str) -> None:
-        self._enter(self._handlers.candidate, candidate, line)
+        self._enter(self._say, Candidate(candidate, line))
 
     def _on_connection_state(self, peer: Any, _property: Any) -> None:
         self._enter(self._take_state, peer.get_property("connection-state").value_nick)
@@ -254,23 +234,13 @@ class Call:
 
     def _on_upstream_event(self, _pad: Any, info: Any) -> Any:
         if GstVideo.video_event_is_force_key_unit(info.get_event()):
-            self._enter(self._handlers.keyframe_wanted)
+            self._enter(self._say, KeyframeWanted())
         return Gst.PadProbeReturn.OK
 
     def _enter(self, function: Callable[..., None], *arguments: object) -> None:
-        """Go on in the event loop, unless the call is over by then."""
-
-        def enter() -> None:
-            if not self._over:
-                function(*arguments)
-
-        self._call_in_loop(enter)
-
-    def _call_in_loop(self, function: Callable[[], None]) -> None:
-        try:
-            self._loop.call_soon_threadsafe(function)
-        except RuntimeError:
-            _log.debug("the event loop is gone")  # at the very end of the process
+        """Go on in the event loop."""
+        with contextlib.suppress(RuntimeError):  # it is gone: the very end of the process
+            self._loop.call_soon_threadsafe(function, *arguments)
 
     def _read_bus(self) -> None:
         while (message := self._bus.pop()) is not None:
@@ -279,29 +249,21 @@ class Call:
                 _log.debug("%s: %s", message.src.get_name(), debug)
                 self._end(f"the call broke: {error.message}")
 
-    def _begin_step(self) -> None:
-        """A step of the negotiation has begun on webrtcbin's thread."""
-        self._negotiating += 1
-        self._settled.clear()
-
-    def _end_step(self) -> None:
-        self._negotiating -= 1
-        if self._negotiating == 0:
-            self._settled.set()
-
     def _take_state(self, state: str) -> None:
-        if state == "connected" and not self.connected:
-            self.connected = True
+        if state == "connected" and not self._connected:
+            self._connected = True
             self._hear()
-            self._handlers.connected()
+            self._say(Connected())
         elif state in ("failed", "closed"):
             self._end(f"the connection to the viewer {state}")
 
     def _hear(self) -> None:
-        """A sign of life: see `heard_at_s`."""
-        self.heard_at_s = self._loop.time()
+        now_s = self._loop.time()
+        if now_s - self._heard_s >= HEARD_INTERVAL_S:
+            self._heard_s = now_s
+            self._say(Heard())
 
     def _end(self, reason: str) -> None:
         if not self._over:
             self._over = True
-            self._handlers.ended(reason)
+            self._say(Ended(reason))

@@ -3,10 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ucam.capture.call import Call, CallHandlers
-from ucam.capture.callsdp import ice_setup
+from ucam.capture import gdp
+from ucam.capture.callhost import CallHandlers, CallHost, RemoteCall
+from ucam.capture.calllimit import CallLimit
+from ucam.capture.callmessages import Setup
+from ucam.capture.callsdp import IceSetup, ice_setup, profile_level_id
 from ucam.capture.camera import Captured
 from ucam.capture.pipeline import Picture
 from ucam.capture.run import Run
@@ -21,8 +24,11 @@ from ucam.protocol.messages import (
 )
 
 _log = logging.getLogger(__name__)
-# From the request to "connected"; and how long a connected viewer may say nothing.
-SILENCE_S = 9.0
+# From the request to "connected"; and how long a connected viewer may say nothing (reports come
+# every second from browsers, every 6.2 s at most by RFC 3550 §6.2). With what its
+# end may take, an ended, failed or silent call is gone in ten seconds.
+SILENCE_S = 8.0
+LOOK_S = 0.5
 # Many viewers that come at once, or ask again and again, share a keyframe.
 KEYFRAME_INTERVAL_S = 0.3
 # The group of pictures kept for a new viewer of a camera that can't be asked for a keyframe.
@@ -32,12 +38,27 @@ Key = tuple[str, str]
 
 @dataclass
 class _Viewer:
-    """A call, and the future that says why it ends."""
+    """A call, and the run it shows. `over`: why it ends, once that is known; `wake`: it ends, or
+    its connection is to be made anew.
+    """
 
     jid: str
     id: str
-    ended: "asyncio.Future[str]"
-    call: Call | None = None
+    run: Run
+    over: str | None = None
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    call: RemoteCall | None = None
+
+    def end(self, reason: str) -> None:
+        """The first reason counts; an empty one is nothing to tell the viewer."""
+        if self.over is None:
+            self.over = reason
+            self.wake.set()
+
+    def restart(self, run: Run) -> None:
+        """Go on in a new process."""
+        self.run = run
+        self.wake.set()
 
 
 class Calls:
@@ -59,6 +80,8 @@ class Calls:
         self._send = send
         self._force_keyframe = force_keyframe
         self._changed = changed
+        self._host = CallHost()
+        self._limit = CallLimit()
         self._viewers: dict[Key, _Viewer] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._kept: list[Picture] = []
@@ -66,11 +89,12 @@ class Calls:
         self._keyframe_asked_s = float("-inf")
         self._keyframe_due = False
         self.replays = False
+        self.relay_only = False
         self.ice_servers: tuple[IceServer, ...] = ()
 
     @property
     def count(self) -> int:
-        """How many WebRTC pipelines there are."""
+        """How many calls there are: processes, WebRTC pipelines."""
         return len(self._viewers)
 
     @property
@@ -81,28 +105,35 @@ class Calls:
     async def run(self) -> None:
         """Own the calls, until cancelled; then all are taken down."""
         async with asyncio.TaskGroup() as self._tasks:
+            self._tasks.create_task(self._host.run())
             while True:
-                await asyncio.sleep(1)
+                await asyncio.sleep(LOOK_S)
                 self._end_the_silent()
 
     def request(self, message: RequestMedia, run: Run | None, fault: str | None) -> None:
-        """A viewer wants to watch. `run`: what there is to see now, else `fault` says why not."""
+        """A viewer wants to watch, or, with the id of a call of his, to have its connection made
+        anew (an ICE restart). `run`: what there is to see now, else `fault` says why not.
+        """
         jid = message.from_
         if jid is None or self._tasks is None:
             return
         key = (jid, message.call)
+        viewer = self._viewers.get(key)
+        now_s = asyncio.get_running_loop().time()
         if message.kind != "live":
             self._refuse(key, "a camera has no recordings; ask its storage")
         elif run is None:
             self._refuse(key, fault or "the camera gives no picture now")
-        elif key in self._viewers:
-            _log.debug("asked twice for one call")
-        elif len(self._viewers) >= self.max_viewers:
+        elif viewer is None and len(self._viewers) >= self.max_viewers:
             self._refuse(key, f"max-viewers: {self.max_viewers} watch already")
+        elif not self._limit.allows(jid.partition("/")[0], now_s):
+            if viewer is None:
+                self._refuse(key, "too many calls in a short time: wait a moment")
+        elif viewer is not None:
+            viewer.restart(run)
         else:
-            viewer = _Viewer(jid, message.call, asyncio.get_running_loop().create_future())
-            self._viewers[key] = viewer
-            self._tasks.create_task(self._live(key, viewer, run))
+            viewer = self._viewers[key] = _Viewer(jid, message.call, run)
+            self._tasks.create_task(self._live(key, viewer))
             self._changed()
 
     def answer(self, message: AnswerMedia) -> None:
@@ -119,22 +150,39 @@ class Calls:
         """A viewer ends his call."""
         viewer = self._viewers.get((message.from_ or "", message.call))
         if viewer is not None:
-            _settle(viewer.ended, "")
+            viewer.end("")
 
     def peer_gone(self, jid: str) -> None:
         """A viewer left the room: his calls end."""
         for viewer in self._viewers.values():
             if viewer.jid == jid:
-                _settle(viewer.ended, "")
+                viewer.end("")
 
     def push(self, captured: Captured) -> None:
-        """What was captured, to everybody who watches."""
+        """A picture that was captured, to everybody who watches."""
         picture = captured.picture
+        assert isinstance(picture, Picture)
         if self.replays:
             self._keep(picture)
+        if not self._viewers:
+            return
+        packet = gdp.buffer(picture.data, picture.clock_ns, delta=not picture.keyframe)
         for viewer in self._viewers.values():
-            if viewer.call is not None:
-                viewer.call.picture(picture)
+            if viewer.run is not captured.run and _setup(viewer.run) != _setup(captured.run):
+                viewer.restart(captured.run)
+            elif viewer.call is not None:
+                viewer.run = captured.run
+                viewer.call.picture(picture, packet)
+
+    def hear(self, captured: Captured) -> None:
+        """Sound that was captured, to everybody who watches."""
+        if not self._viewers:
+            return
+        sound = captured.picture
+        packet = gdp.buffer(sound.data, sound.clock_ns, delta=False)
+        for viewer in self._viewers.values():
+            if viewer.call is not None and viewer.run.audio is not None:
+                viewer.call.sound(sound, packet)
 
     def _keep(self, picture: Picture) -> None:
         if picture.keyframe:
@@ -149,28 +197,37 @@ class Calls:
             self._kept.clear()
             self._kept_bytes = 0
 
-    async def _live(self, key: Key, viewer: _Viewer, run: Run) -> None:
+    async def _live(self, key: Key, viewer: _Viewer) -> None:
+        _log.info("%s watches", viewer.jid)
         try:
-            reason = await self._watch(viewer, run)
+            while viewer.over is None:
+                viewer.wake.clear()
+                await self._watch(viewer)
+        except OSError as error:
+            viewer.end(f"the camera can't take a call now ({error})")
         except Exception:  # noqa: BLE001 - the top of a call's task: it must not end the others
             _log.exception("call with %s", viewer.jid)
-            reason = "the camera failed in this call"
+            viewer.end("the camera failed in this call")
         finally:
             del self._viewers[key]
             self._changed()
-        _log.info("%s no longer watches%s", viewer.jid, f": {reason}" if reason else "")
-        if reason:
-            self._refuse(key, reason)
+        _log.info("%s no longer watches%s", viewer.jid, f": {viewer.over}" if viewer.over else "")
+        if viewer.over:
+            self._refuse(key, viewer.over)
 
-    async def _watch(self, viewer: _Viewer, run: Run) -> str:
-        call = Call(run.track, ice_setup(self.ice_servers), self._handlers(viewer))
-        viewer.call = call
-        _log.info("%s watches", viewer.jid)
+    async def _watch(self, viewer: _Viewer) -> None:
+        assert self._tasks is not None
+        setup = _setup(viewer.run, ice_setup(self.ice_servers, relay_only=self.relay_only))
+        viewer.call = call = RemoteCall(self._host, setup, self._handlers(viewer))
         try:
             await call.start()
-            return await viewer.ended
+            await viewer.wake.wait()
         finally:
-            await call.stop()
+            viewer.call = None
+            if viewer.wake.is_set() and viewer.over is None:
+                self._tasks.create_task(call.stop())  # the viewer needn't wait for that
+            else:
+                await call.stop()
 
     def _handlers(self, viewer: _Viewer) -> CallHandlers:
         to, call = viewer.jid, viewer.id
@@ -187,7 +244,7 @@ class Calls:
             candidate=candidate,
             connected=lambda: self._begin(viewer),
             keyframe_wanted=self._ask_for_keyframe,
-            ended=lambda reason: _settle(viewer.ended, reason),
+            ended=viewer.end,
         )
 
     def _begin(self, viewer: _Viewer) -> None:
@@ -219,12 +276,17 @@ class Calls:
             if call is None or now_s - call.heard_at_s < SILENCE_S:
                 continue
             why = "is gone without a word" if call.connected else "can't be reached"
-            _settle(viewer.ended, f"the viewer {why}")
+            viewer.end(f"the viewer {why}")
 
     def _refuse(self, key: Key, reason: str) -> None:
         self._send(EndMedia(to=key[0], call=key[1], reason=reason))
 
 
-def _settle(future: "asyncio.Future[str]", reason: str) -> None:
-    if not future.done():
-        future.set_result(reason)
+def _setup(run: Run, ice: IceSetup | None = None) -> Setup:
+    track = run.track
+    return Setup(
+        codec=track.codec,
+        profile_level_id=profile_level_id(track) if track.codec == "h264" else "",
+        sound=run.audio is not None,
+        ice=ice or IceSetup(),
+    )

@@ -1,7 +1,7 @@
 """Texts of a live call: ICE servers for webrtcbin, what a viewer's answer must look like.
 
-A viewer's answer comes from outside. What isn't an answer to our one video offer ends the call
-before GStreamer sees it.
+A viewer's answer comes from outside. What isn't an answer to our offer (one video, and one sound
+where the camera has a microphone) ends the call before GStreamer sees it.
 """
 
 import re
@@ -9,12 +9,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from ucam.capture.run import Run
 from ucam.media.track import VideoTrack
 from ucam.protocol.messages import IceServer
 
 MAX_LINES = 500
 MAX_CANDIDATE_LENGTH = 512
 PAYLOAD_TYPE = 96
+SOUND_PAYLOAD_TYPE = 97
+NO_H265 = (
+    "This camera sends H.265, which your browser can't play live. Use a browser that can, such as"
+    " Safari, or look at the camera's recordings."
+)
 _ICE_URL = re.compile(
     r"(stun|turns?):(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?(?:\?transport=(udp|tcp))?"
 )
@@ -32,13 +38,17 @@ class AnswerError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class IceSetup:
-    """ICE servers as webrtcbin wants them: one STUN server, any number of TURN servers."""
+    """ICE servers as webrtcbin wants them: one STUN server, any number of TURN servers.
 
-    stun: str | None
-    turn: tuple[str, ...]
+    `relay_only`: no way to the viewer but by TURN is tried.
+    """
+
+    stun: str | None = None
+    turn: tuple[str, ...] = ()
+    relay_only: bool = False
 
 
-def ice_setup(servers: Iterable[IceServer]) -> IceSetup:
+def ice_setup(servers: Iterable[IceServer], *, relay_only: bool = False) -> IceSetup:
     """Translate the room's ICE servers (RFC 7064, RFC 7065 URIs); others are passed over."""
     stun: str | None = None
     turn: list[str] = []
@@ -56,7 +66,7 @@ def ice_setup(servers: Iterable[IceServer]) -> IceSetup:
                 turn.append(
                     f"{scheme}://{user}:{password}@{address}?transport={transport or 'udp'}"
                 )
-    return IceSetup(stun, tuple(turn))
+    return IceSetup(stun, tuple(turn), relay_only)
 
 
 def profile_level_id(track: VideoTrack) -> str:
@@ -64,8 +74,9 @@ def profile_level_id(track: VideoTrack) -> str:
     return track.codec_string.partition(".")[2].lower()
 
 
-def checked_answer(sdp: str, track: VideoTrack) -> str:
-    """The answer, fit for webrtcbin; raises `AnswerError`.
+def checked_answer(sdp: str, *, profile_level_id: str = "", sound: bool = False) -> str:
+    """The answer, fit for webrtcbin; raises `AnswerError`. `profile_level_id`: that of the offer,
+    none when it offered H.265; `sound`: it was offered, too.
 
     Browsers answer with their own profile-level-id; webrtcbin wants to see its own again.
     """
@@ -76,21 +87,31 @@ def checked_answer(sdp: str, track: VideoTrack) -> str:
         raise AnswerError("no session description")
     if not all(_LINE.fullmatch(line) for line in lines):
         raise AnswerError("a line that is none of SDP")
-    media = [line for line in lines if line.startswith("m=")]
-    if len(media) != 1:
-        raise AnswerError(f"{len(media)} media, one was offered")
-    kind, port, profile, *payloads = [*media[0][2:].split(" "), "", "", ""][:64]
-    if kind != "video" or "SAVPF" not in profile or str(PAYLOAD_TYPE) not in payloads:
-        raise AnswerError("it is not the video that was offered")
-    if port == "0" or "a=inactive" in lines or "a=sendonly" in lines:
+    starts = [number for number, line in enumerate(lines) if line.startswith("m=")]
+    if len(starts) != 1 + sound:
+        raise AnswerError(f"{len(starts)} media, {1 + sound} offered")
+    video = lines[starts[0] : starts[1] if sound else None]
+    port = _checked_medium(video[0], "video", PAYLOAD_TYPE)
+    if port == "0" and not profile_level_id:
+        raise AnswerError(NO_H265)
+    if port == "0" or "a=inactive" in video or "a=sendonly" in video:
         raise AnswerError("the viewer wants no video")
     for name in ("a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:sha-", "a=setup:"):
-        if not any(line.startswith(name) for line in lines):
+        if not any(line.startswith(name) for line in video + lines[: starts[0]]):
             raise AnswerError(f"{name[2:].rstrip(':sha-')} is missing")
+    if sound:
+        _checked_medium(lines[starts[1]], "audio", SOUND_PAYLOAD_TYPE)
     text = "\r\n".join(lines) + "\r\n"
-    return re.sub(
-        r"profile-level-id=[0-9A-Fa-f]{6}", f"profile-level-id={profile_level_id(track)}", text
-    )
+    return re.sub(r"profile-level-id=[0-9A-Fa-f]{6}", f"profile-level-id={profile_level_id}", text)
+
+
+def _checked_medium(line: str, kind: str, payload: int) -> str:
+    """The port of an m-line (RFC 8866 §5.14); 0 refuses the medium."""
+    got, port, profile, *payloads = [*line[2:].split(" "), "", "", ""][:64]
+    fits = port == "0" or str(payload) in payloads
+    if got != kind or "SAVPF" not in profile or not fits:
+        raise AnswerError(f"it is not the {kind} that was offered")
+    return port
 
 
 def checked_candidate(candidate: str) -> str | None:
@@ -106,21 +127,34 @@ def checked_candidate(candidate: str) -> str | None:
     return candidate
 
 
-def readiness(track: VideoTrack) -> str:
-    """An SDP that describes the camera's track: what an `OfferMedia` without `to` carries."""
+def readiness(run: Run) -> str:
+    """An SDP that describes the camera's tracks: what an `OfferMedia` without `to` carries."""
+    track, number = run.track, PAYLOAD_TYPE
+    if track.codec == "h264":
+        codec = [
+            f"a=rtpmap:{number} H264/90000",
+            f"a=fmtp:{number} packetization-mode=1;profile-level-id={profile_level_id(track)}",
+        ]
+    else:
+        codec = [f"a=rtpmap:{number} H265/90000"]
+    sound = [
+        f"m=audio 9 UDP/TLS/RTP/SAVPF {SOUND_PAYLOAD_TYPE}",
+        "c=IN IP4 0.0.0.0",
+        f"a=rtpmap:{SOUND_PAYLOAD_TYPE} opus/48000/2",
+        "a=sendonly",
+    ]
     return "\r\n".join(
         (
             "v=0",
             "o=- 0 0 IN IP4 0.0.0.0",
             "s=ucam",
             "t=0 0",
-            f"m=video 9 UDP/TLS/RTP/SAVPF {PAYLOAD_TYPE}",
+            f"m=video 9 UDP/TLS/RTP/SAVPF {number}",
             "c=IN IP4 0.0.0.0",
-            f"a=rtpmap:{PAYLOAD_TYPE} H264/90000",
-            f"a=fmtp:{PAYLOAD_TYPE} packetization-mode=1;"
-            f"profile-level-id={profile_level_id(track)}",
-            f"a=imageattr:{PAYLOAD_TYPE} send [x={track.width},y={track.height}]",
+            *codec,
+            f"a=imageattr:{number} send [x={track.width},y={track.height}]",
             "a=sendonly",
+            *(sound if run.audio is not None else ()),
             "",
         )
     )

@@ -13,6 +13,7 @@ from ucam.base.units import Duration, Rate, Size, WebUrl
 SOURCE = re.compile(
     r"auto|test|rpicam|libcamera(:.+)?|v4l2:/.+|rtsps?://.+|file:.+|gst:.+", re.DOTALL
 )
+AUDIO_SOURCE = re.compile(r"none|auto|test|alsa:.+")
 
 
 class Device(Section, kw_only=True, frozen=True):
@@ -54,6 +55,13 @@ class Video(Section, kw_only=True, frozen=True):
 
 class Audio(Section, kw_only=True, frozen=True):
     source: str = "none"
+
+    def __post_init__(self) -> None:
+        if not AUDIO_SOURCE.fullmatch(self.source):
+            raise ValueError(
+                f"source: {self.source!r} is not known: none, auto, test or alsa:DEVICE"
+                " (as arecord -L lists them: alsa:plughw:1,0)"
+            )
 
 
 class Spool(Section, kw_only=True, frozen=True):

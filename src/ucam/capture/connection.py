@@ -10,6 +10,8 @@ from ucam.rtsp.client import DurableUntil, Event, Failed, Publisher
 # Without an answer and without a byte that arrived; on a slow line questions stand behind pictures.
 ANSWER_TIMEOUT_S = 10.0
 LONGEST_ANSWER_S = 60.0
+# A line on which nothing arrives for so long, although something was written, may be cut.
+STALLED_S = 1.0
 
 
 class SendError(Exception):
@@ -69,6 +71,8 @@ class Connection:
         self._patience = Patience()
         self.torn_down = False
         self._written = 0
+        self._arrived = 0
+        self._moving_s = 0.0
 
     def write(self, data: bytes) -> None:
         """Write now or when the network takes it."""
@@ -82,6 +86,17 @@ class Connection:
             return 0
         (count,) = struct.unpack("i", fcntl.ioctl(number, termios.TIOCOUTQ, bytes(4)))
         return int(count)
+
+    def is_stalled(self, now_s: float) -> bool:
+        """Whether what was written hasn't been arriving for a while. Ask several times a second."""
+        waiting = self._waiting()
+        if not waiting or self._written - waiting != self._arrived:
+            self._arrived, self._moving_s = self._written - waiting, now_s
+        return now_s - self._moving_s > STALLED_S
+
+    def _waiting(self) -> int:
+        """Bytes that were written and haven't arrived."""
+        return self.writer.transport.get_write_buffer_size() + self._unacknowledged()
 
     async def events(self) -> list[Event]:
         """What storage says next; raises `SendError` when it hangs up or refuses."""
@@ -111,8 +126,7 @@ class Connection:
     def ask(self) -> None:
         """Ask what is durable; raises `SendError` when the last question is too old."""
         now_s = asyncio.get_running_loop().time()
-        waiting = self.writer.transport.get_write_buffer_size() + self._unacknowledged()
-        self._patience.saw_arrive(self._written - waiting, now_s)
+        self._patience.saw_arrive(self._written - self._waiting(), now_s)
         if self._patience.is_over(now_s):
             raise SendError("it doesn't answer")
         if self.publisher.ask_durable():

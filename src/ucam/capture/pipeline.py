@@ -1,23 +1,26 @@
-"""One life of the camera's GStreamer pipeline: from its start to its first fault.
+"""One life of a GStreamer pipeline, of pictures or of sound: from its start to its first fault.
 
 Everything runs on the system's monotonic clock, which goes on over restarts: `clock_ns` of a
-picture compares with `time.monotonic_ns()` and with the pictures of other pipelines.
+picture compares with `time.monotonic_ns()` and with what other pipelines give.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Literal, TypeVar
 
-from ucam.capture.config import Video
-from ucam.capture.encoder import Encoder
+from ucam.capture import counter
 from ucam.capture.gst import GLib, Gst, GstVideo, structure
-from ucam.capture.sources import Plan, fit, launch_text
+from ucam.capture.sources import DEPAYLOADERS, PARSERS, Gives
 from ucam.media.avcc import parse_avcc
 from ucam.media.errors import MediaError
+from ucam.media.hvcc import parse_hvcc
 
 _log = logging.getLogger(__name__)
+# Unsigned: from here on, a time is negative or none.
+BEFORE_ALL = 1 << 63
 
 
 class PipelineError(ValueError):
@@ -26,15 +29,19 @@ class PipelineError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What a stretch of pictures has in common. `caps`: a `Gst.Caps`, with profile and level."""
+    """What a stretch of pictures or sound has in common. `caps`: a `Gst.Caps`, with profile and
+    level. `parameter_sets`: of pictures. `channels`: of sound.
+    """
 
     caps: Any
-    parameter_sets: tuple[bytes, ...]
+    codec: Literal["h264", "h265", "opus"]
+    parameter_sets: tuple[bytes, ...] = ()
+    channels: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """One coded picture. `clock_ns`: capture time on the monotonic clock. `buffer`: a
+class Coded:
+    """What a pipeline gives. `clock_ns`: capture time on the monotonic clock. `buffer`: a
     `Gst.Buffer` of the same bytes whose PTS is `clock_ns`.
     """
 
@@ -45,8 +52,21 @@ class Picture:
     format: Format
 
 
-def fragment_encodes(launch: str) -> bool:
-    """Whether a `gst:` fragment gives pictures (to encode), not H.264; raises `PipelineError`."""
+class Picture(Coded):
+    """One coded picture."""
+
+
+class Sound(Coded):
+    """One frame of Opus, 20 ms; each is a keyframe."""
+
+
+Item = TypeVar("Item", bound=Coded)
+
+
+def fragment_gives(launch: str) -> Gives:
+    """What a `gst:` fragment gives: pictures (to encode), or what is coded already; raises
+    `PipelineError`.
+    """
     try:
         # Behind identity, so that a fragment may end with caps.
         part = Gst.parse_bin_from_description(f"{launch} ! identity", True)
@@ -61,49 +81,60 @@ def fragment_encodes(launch: str) -> bool:
                 names.add(media.get_name())
     part.set_state(Gst.State.NULL)
     if names and names <= {"video/x-h264"}:
-        return False
+        return "H264"
+    if names and names <= {"video/x-h265"}:
+        return "H265"
     if "video/x-raw" in names:
-        return True
+        return "pictures"
     raise PipelineError(
-        "[video] source gst: must end with one open pad of video/x-raw or video/x-h264, but gives "
-        + (", ".join(sorted(names)) or "nothing that is known in advance")
+        "[video] source gst: must end with one open pad of video/x-raw, video/x-h264 or"
+        f" video/x-h265, but gives {', '.join(sorted(names)) or 'nothing that is known in advance'}"
     )
 
 
-class Pipeline:
-    """Built in NULL; `start`, pictures by `on_picture`, at most one `on_end`, and always `stop`.
+class Pipeline(Generic[Item]):
+    """Built in NULL; `start`, items by `on_item`, at most one `on_end`, and always `stop`.
 
-    Both callbacks come in the event loop. `encoder` None: the source gives H.264.
-    Raises `PipelineError`.
+    Both callbacks come in the event loop. `item`: what it gives. `name`: for people. `loops`: play
+    a clip again when it ends. `fragment`: a text from the configuration, which may be no live
+    source. `on_the_second`: its running time counts from a full second of UTC. Raises
+    `PipelineError`.
     """
 
     def __init__(
         self,
-        source: Plan,
-        video: Video,
-        encoder: Encoder | None,
-        on_picture: Callable[[Picture], None],
+        name: str,
+        launch: str,
+        item: type[Item],
+        on_item: Callable[[Item], None],
         on_end: Callable[[str], None],
+        *,
+        loops: bool = False,
+        fragment: bool = False,
+        on_the_second: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._on_picture = on_picture
+        self._item = item
+        self._on_item = on_item
         self._on_end: Callable[[str], None] | None = on_end
-        fragment = source.fragment
-        if fragment and encoder is not None:
-            source = Plan(source.name, f"{source.launch} ! {fit(video)}", encodes=True)
         try:
-            self._pipeline: Any = Gst.parse_launch(launch_text(source, video, encoder))
+            self._pipeline: Any = Gst.parse_launch(launch)
         except GLib.Error as error:
-            raise PipelineError(f"source {source.name}: {error.message}") from None
-        self._loops, self._fragment = source.loops, fragment
+            raise PipelineError(f"source {name}: {error.message}") from None
+        self._loops, self._fragment = loops, fragment
         self._seeks_done = 0
+        self._selected = ""  # what an IP camera sends
         self._format: Format | None = None
         self._pipeline.use_clock(Gst.SystemClock.obtain())
+        if on_the_second:
+            self._pipeline.set_start_time(Gst.CLOCK_TIME_NONE)
+            self._pipeline.set_base_time(time.monotonic_ns() + 10**9 - time.time_ns() % 10**9)
         self._sink = self._pipeline.get_by_name("out")
         self._listening = [(self._sink, self._sink.connect("new-sample", self._wake))]
         if (rtsp := self._pipeline.get_by_name("rtsp")) is not None:
-            selecting = rtsp.connect("select-stream", self._select_stream)
-            self._listening.append((rtsp, selecting))
+            self._listening.append((rtsp, rtsp.connect("select-stream", self._select_stream)))
+            self._listening.append((rtsp, rtsp.connect("pad-added", self._link_stream)))
+        self._listening += counter.count(self._pipeline)
         self._bus = self._pipeline.get_bus()
         self._loop.add_reader(self._bus.get_pollfd().fd, self._read_bus)
 
@@ -151,22 +182,22 @@ class Pipeline:
             if sample is None:
                 return
             try:
-                picture = self._read_sample(sample)
+                item = self._read_sample(sample)
             except MediaError as error:
-                self._end(f"its H.264 can't be understood: {error}")
+                self._end(f"what it gives can't be understood: {error}")
                 return
-            if picture is not None:
-                self._on_picture(picture)
+            if item is not None:
+                self._on_item(item)
 
-    def _read_sample(self, sample: Any) -> Picture | None:
+    def _read_sample(self, sample: Any) -> Item | None:
         caps = sample.get_caps()
         if self._format is None or not caps.is_equal(self._format.caps):
             self._format = _read_format(caps)
         buffer = sample.get_buffer()
         # Encoders may shift their time stamps (x264enc by 1000 h); the segment undoes that.
         running_ns = sample.get_segment().to_running_time(Gst.Format.TIME, buffer.pts)
-        if running_ns == Gst.CLOCK_TIME_NONE:
-            _log.debug("a picture without time is passed over")
+        if running_ns >= BEFORE_ALL:
+            _log.debug("what has no time, or one before the start, is passed over")
             return None
         clock_ns = self._pipeline.get_base_time() + running_ns
         keyframe = not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)
@@ -175,7 +206,7 @@ class Pipeline:
         copy = buffer.copy_region(Gst.BufferCopyFlags.FLAGS | Gst.BufferCopyFlags.MEMORY, 0, size)
         copy.pts = clock_ns
         data = buffer.extract_dup(0, size)
-        return Picture(data, clock_ns, keyframe, copy, self._format)
+        return self._item(data, clock_ns, keyframe, copy, self._format)
 
     def _read_bus(self) -> None:
         while (message := self._bus.pop()) is not None:
@@ -205,14 +236,28 @@ class Pipeline:
             self._end("the clip can't be played from its beginning again")
 
     def _select_stream(self, _rtspsrc: Any, _number: int, caps: Any) -> bool:
-        # On GStreamer's thread.
+        # On GStreamer's thread. What is not selected is never sent.
         with structure(caps) as stream:
-            if stream.get_string("media") != "video":
+            if stream.get_string("media") != "video" or self._selected:
                 return False
-            encoding = stream.get_string("encoding-name")
-        if encoding != "H264":
-            self._loop.call_soon_threadsafe(self._end, f"it sends {encoding}, H.264 is wanted")
-        return bool(encoding == "H264")
+            encoding = str(stream.get_string("encoding-name"))
+        if encoding not in DEPAYLOADERS:
+            reason = f"it sends {encoding}; H.264 or H.265 is wanted (look into its settings)"
+            self._loop.call_soon_threadsafe(self._end, reason)
+            return False
+        self._selected = encoding
+        return True
+
+    def _link_stream(self, _rtspsrc: Any, pad: Any) -> None:
+        # On GStreamer's thread, before the first packet.
+        if not self._selected:
+            return
+        launch = f"{DEPAYLOADERS[self._selected]} ! {PARSERS[self._selected]}"
+        part = Gst.parse_bin_from_description(launch, True)
+        self._pipeline.add(part)
+        part.link(self._sink)
+        pad.link(part.get_static_pad("sink"))
+        part.sync_state_with_parent()
 
     def _end(self, reason: str) -> None:
         if self._on_end is not None:
@@ -222,5 +267,11 @@ class Pipeline:
 
 def _read_format(caps: Any) -> Format:
     with structure(caps) as stream:
+        name = stream.get_name()
+        if name == "audio/x-opus":
+            return Format(caps, "opus", channels=stream.get_value("channels"))
         record = stream.get_value("codec_data")
-    return Format(caps, parse_avcc(record.extract_dup(0, record.get_size())))
+    data = record.extract_dup(0, record.get_size())
+    if name == "video/x-h265":
+        return Format(caps, "h265", parse_hvcc(data))
+    return Format(caps, "h264", parse_avcc(data))

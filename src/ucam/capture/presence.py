@@ -19,6 +19,7 @@ from ucam.protocol.messages import (
     Disconnect,
     EndMedia,
     Error,
+    Locate,
     OfferMedia,
     RequestMedia,
     Status,
@@ -34,7 +35,9 @@ LEAST_S = 0.5
 
 
 class Presence:
-    """`status` gives the fields to tell; `announced` gets the Status of this location's storage."""
+    """`status` gives the fields to tell; `announced` gets the Status of this location's storage,
+    `located` who wants to know which camera this is.
+    """
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class Presence:
         max_viewers: int,
         status: Callable[[], dict[str, Any]],
         announced: Callable[[dict[str, Any]], None],
+        located: Callable[[str], None],
     ) -> None:
         self.room = RoomConnection(
             web_url,
@@ -65,6 +69,7 @@ class Presence:
         self._camera = camera
         self._status = status
         self._announced = announced
+        self._located = located
         self._storages: frozenset[str] = frozenset()
         self._ready_run: Run | None = None
         self._told: dict[str, Any] = {}
@@ -103,8 +108,8 @@ class Presence:
 
     def _say_ready(self, run: Run) -> None:
         before = self._ready_run
-        if before is None or before.track != run.track:
-            self.room.send(OfferMedia(sdp=readiness(run.track)))
+        if before is None or (before.track, before.audio) != (run.track, run.audio):
+            self.room.send(OfferMedia(sdp=readiness(run)))
         self._ready_run = run
 
     # From the room
@@ -138,6 +143,8 @@ class Presence:
                 self.calls.answer(message)
             case EndMedia():
                 self.calls.end(message)
+            case Locate(from_=str(sender)):
+                self._located(sender)
             case Disconnect():
                 self.calls.peer_gone(message.jid)
             case Status(fields=fields, from_=str(sender)):

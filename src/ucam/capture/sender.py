@@ -6,27 +6,21 @@ what storage confirms.
 
 import asyncio
 import logging
-import os
-import secrets
 import socket
-import ssl
+import struct
 from collections.abc import Callable
 
 from ucam.base.backoff import Backoff
 from ucam.base.jid import JID
+from ucam.capture import trouble
 from ucam.capture.address import Address
 from ucam.capture.connection import ANSWER_TIMEOUT_S, Connection, RunOver, SendError
-from ucam.capture.run import Run
+from ucam.capture.session import Session
 from ucam.capture.spool import Spool
 from ucam.device.token import TokenFileError, TokenStore
-from ucam.rtp.h264 import H264Packetizer
 from ucam.rtsp.client import Durable, DurableUntil, Publisher, Ready
-from ucam.rtsp.sdp import RunLine, h264_session
 
 _log = logging.getLogger(__name__)
-MAX_PACKET = 60_000
-PAYLOAD_TYPE = 96
-NTP64_ID = 1
 ASK_INTERVAL_S = 2.0
 CONNECT_TIMEOUT_S = 10.0
 # Above this the connection is behind, and what is captured waits in the spool.
@@ -40,12 +34,24 @@ GOOD_AFTER_S = 20.0
 # How long a finished run may take to become durable before its rest is sent again.
 SETTLE_TRIES = 20
 SETTLE_PAUSE_S = 0.1
+# Storage counts as away when a connection has broken, or none came about, for so long; …
+AWAY_AFTER_S = 0.5
+STARTING_S = 2.0
+# … when nothing that was written arrives; or when what it doesn't confirm grows as old as this.
+BEHIND_S = 6.0
+# While somebody watches, what is older goes so many times as fast as it was captured: the rest of
+# the line is the viewers'.
+CATCH_UP_FACTOR = 3
+LEAST_CATCH_UP_BYTES_S = 250_000
+SO_MAX_PACING_RATE = 47  # socket(7), Linux; Python has no name for it
+NO_PACING = 0xFFFF_FFFF
 
 
 class Sender:
     """Sends what is in `spool` to the storage at `address()`, as the device `jid`.
 
-    `changed` is called when `connected` or `durable` change.
+    `changed` is called when `connected` or `durable` change. `watched`: whether viewers are being
+    served, who need the line as well.
     """
 
     def __init__(
@@ -55,34 +61,41 @@ class Sender:
         spool: Spool,
         address: Callable[[], Address | None],
         changed: Callable[[], None],
+        watched: Callable[[], bool] = lambda: False,
     ) -> None:
         self._jid = jid
         self._tokens = tokens
         self._spool = spool
         self._address = address
         self._changed = changed
-        self._fed = asyncio.Event()
+        self._watched = watched
         self._hurry = asyncio.Event()
         self._all_confirmed = asyncio.Event()
         self._sent_to: tuple[str, int] | None = None  # where the last session was ended
         self._finishing = False
         self._connected_s = float("inf")  # since when media flows on this connection
+        self._patient_until_s: float | None = None
+        self._connection: Connection | None = None
         self.connected = False
         self.durable: Durable | None = None
         self.fault: str | None = None
-
-    def wake(self) -> None:
-        """Something is new in the spool."""
-        self._fed.set()
 
     def hurry(self) -> None:
         """The address changed: don't wait for the next try."""
         self._hurry.set()
 
+    def away(self) -> bool:
+        """Whether storage takes nothing, or not enough: then the spool goes to the disk."""
+        now_s = asyncio.get_running_loop().time()
+        if self._connection is None or not self.connected:
+            return self._patient_until_s is not None and now_s >= self._patient_until_s
+        return self._connection.is_stalled(now_s) or self._spool.unconfirmed_s > BEHIND_S
+
     async def run(self) -> None:
         """Send for ever. Cancel to end; `finish` first where time allows."""
         backoff = Backoff(first_s=0.25, longest_s=10)
         clock = asyncio.get_running_loop()
+        self._patient_until_s = clock.time() + STARTING_S
         while True:
             reason: str | None = None
             self._connected_s = float("inf")
@@ -90,7 +103,10 @@ class Sender:
                 await self._connect_once()
             except* RunOver:
                 backoff.reset()
+                self._patient_until_s = clock.time() + STARTING_S
             except* (OSError, TimeoutError, SendError) as group:
+                if self.connected:
+                    self._patient_until_s = clock.time() + AWAY_AFTER_S
                 reason = self._explain(group)
             self._set_connected(False)
             if clock.time() - self._connected_s >= GOOD_AFTER_S:
@@ -107,13 +123,13 @@ class Sender:
         """Nothing more is captured: return when everything is confirmed, or after `limit_s`."""
         self._finishing = True
         self._all_confirmed.clear()
-        self._fed.set()
+        self._spool.wake()
         try:
             async with asyncio.timeout(limit_s):
                 if self._spool.unconfirmed:
                     await self._all_confirmed.wait()
         except TimeoutError:
-            _log.warning("%d access units are not confirmed by storage", self._spool.unconfirmed)
+            _log.warning("%.1f s are not confirmed by storage", self._spool.unconfirmed_s)
 
     async def _pause(self, delay_s: float) -> None:
         self._hurry.clear()
@@ -124,8 +140,11 @@ class Sender:
             pass
 
     async def _connect_once(self) -> None:
-        while (first := self._spool.resume()) is None:
-            await self._wait_for_units()
+        self._spool.rewind()
+        if self._spool.waits_for_clock:
+            self.fault = trouble.NO_CLOCK
+            self._changed()
+        await self._spool.peek()
         address = self._address()
         if address is None:
             raise SendError("its address isn't known yet (it announces itself in the room)")
@@ -137,35 +156,35 @@ class Sender:
             tls = writer.get_extra_info("ssl_object")
             # Before anything is said: the token is for the right storage alone.
             if not address.check(tls.getpeercert(binary_form=True)):
-                raise SendError(
-                    f"{address.url} shows another certificate than the pinned one: either the"
-                    " storage made itself a new one, or this isn't the storage"
-                )
+                raise SendError(trouble.OTHER_CERTIFICATE.format(address.url))
             writer.transport.set_write_buffer_limits(high=MAX_TRANSPORT_BYTES)
             writer.get_extra_info("socket").setsockopt(
                 socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES
             )
             publisher = Publisher(f"{address.url}/{self._jid}", self._tokens.token)
-            connection = Connection(publisher, reader, writer)
+            self._connection = connection = Connection(publisher, reader, writer)
             await self._ask_until_settled(connection)
-            first = self._spool.resume() or first
-            run, number = first.run, first.unit.number
-            sets = run.track.parameter_sets
-            publisher.announce(
-                h264_session(
-                    sets, RunLine(run.id, number), payload_type=PAYLOAD_TYPE, ntp64_id=NTP64_ID
-                )
-            )
+            session = await self._begin_session()
+            publisher.announce(session.description)
             connection.flush()
             await connection.wait_for(Ready)
-            _log.info("storage %s: sending run %s from %d", address.url, run.id, number)
+            session.take_channels(publisher.channels)
+            _log.info("storage %s: sending run %s", address.url, session)
             self._connected_s = asyncio.get_running_loop().time()
             self.fault = None
             self._set_connected(True)
-            await self._send_run(connection, run, number)
+            await self._send_run(connection, session)
         finally:
+            self._connection = None
             # What waits in the buffer isn't worth waiting for: it is still in the spool.
             writer.transport.abort()
+
+    async def _begin_session(self) -> Session:
+        """What the next pictures in the spool belong to."""
+        self._spool.rewind()
+        while (item := await self._spool.peek()).unit.audio:
+            self._spool.take()  # sound before the first picture
+        return Session(item.run, item.unit.number, self._spool.why_missing(item))
 
     async def _ask_until_settled(self, connection: Connection) -> None:
         connection.publisher.start()
@@ -181,44 +200,33 @@ class Sender:
             connection.ask()
         self._sent_to = None
 
-    async def _send_run(self, connection: Connection, run: Run, number: int) -> None:
+    async def _send_run(self, connection: Connection, session: Session) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._write(connection, run, number))
+            tasks.create_task(self._write(connection, session))
             tasks.create_task(self._ask_again_and_again(connection))
             while True:
                 for event in await connection.events():
                     if isinstance(event, DurableUntil):
                         self._confirm(event)
 
-    async def _write(self, connection: Connection, run: Run, number: int) -> None:
-        packetizer = H264Packetizer(
-            PAYLOAD_TYPE,
-            secrets.randbits(32),
-            max_packet=MAX_PACKET,
-            ntp64_id=NTP64_ID,
-            parameter_sets=run.track.parameter_sets,
-            first_sequence=secrets.randbits(16),
-        )
-        writer = connection.writer
+    async def _write(self, connection: Connection, session: Session) -> None:
         while True:
-            item = self._spool.peek()
-            if item is None and self._finishing:
-                await self._end_session(connection, run, number - 1)
-            elif item is None:
-                await self._wait_for_units()
-            elif item.run is not run or item.unit.number != number:
-                # Another run, or a hole where memory was short: it wants an ANNOUNCE of its own.
-                await self._end_session(connection, run, number - 1)
+            item = await (self._spool.poll() if self._finishing else self._spool.peek())
+            if item is None and not self._finishing:
+                continue
+            if item is None or not session.goes_on_with(item):
+                # The end, another run, or a hole: the last two want an ANNOUNCE of their own.
+                await self._end_session(connection, session)
             else:
                 self._spool.take()
-                packets = packetizer.packetize(item.unit, item.unit.pts_90k & 0xFFFF_FFFF)
-                connection.write(connection.publisher.frame(packets))
-                number += 1
-                await writer.drain()
+                connection.write(connection.publisher.frame(*session.packets(item.unit)))
+                await connection.writer.drain()
+                # Much may be waiting: whatever else happens here comes first.
+                await asyncio.sleep(0)
 
-    async def _end_session(self, connection: Connection, run: Run, last: int) -> None:
+    async def _end_session(self, connection: Connection, session: Session) -> None:
         """Say that the run is over; storage hangs up when it has read that (see `events`)."""
-        self._sent_to = (run.id, last)
+        self._sent_to = (session.run.id, session.number - 1)
         connection.torn_down = True
         connection.publisher.teardown()
         connection.flush()
@@ -227,18 +235,23 @@ class Sender:
 
     async def _ask_again_and_again(self, connection: Connection) -> None:
         while not connection.torn_down:
+            self._pace(connection)
             await asyncio.sleep(ASK_INTERVAL_S)
             connection.ask()
 
-    async def _wait_for_units(self) -> None:
-        self._fed.clear()
-        if not self._spool.waiting:
-            await self._fed.wait()
+    def _pace(self, connection: Connection) -> None:
+        """Leave viewers their part of the line: the kernel spreads what we write over time."""
+        most = max(LEAST_CATCH_UP_BYTES_S, int(self._spool.bytes_a_second * CATCH_UP_FACTOR))
+        rate = struct.pack("I", min(most, NO_PACING) if self._watched() else NO_PACING)
+        connection.writer.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, SO_MAX_PACING_RATE, rate
+        )
 
     def _confirm(self, event: DurableUntil) -> None:
         if event.position is None:
             return
-        self._spool.confirm(event.position.run, event.position.number)
+        position = event.position
+        self._spool.confirm(position.run, position.number, position.utc_us)
         if not self._spool.unconfirmed:
             self._all_confirmed.set()
         self.durable = event.position
@@ -253,19 +266,10 @@ class Sender:
                 self._tokens.reload()
             except TokenFileError as problem:
                 return str(problem)
-        if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
-            where = self._address()
-            return f"{where.url if where else 'its address'}: {_plain(error)}"
-        return str(error) or "no answer in time"
+        address = self._address()
+        return trouble.explain(error, address.url if address else "its address")
 
     def _set_connected(self, connected: bool) -> None:
         if self.connected != connected:
             self.connected = connected
             self._changed()
-
-
-def _plain(error: OSError) -> str:
-    """Without the numbers of the operating system, as far as it is one of its errors."""
-    if isinstance(error, socket.gaierror):
-        return f"the name isn't found ({error.strerror})"
-    return os.strerror(error.errno or 0)

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 from pathlib import Path
 
 from ucam.capture.config import CaptureConfig
@@ -9,22 +10,33 @@ from ucam.capture.doctor import examine
 from ucam.cli.service import load_or_explain
 
 HELP = "looks at a camera's machine: elements, camera, encoder, clock, LED, network"
+DEFAULT = Path("/etc/ucam/capture.toml")
 _MARKS = {True: "good", False: "BAD", None: "note"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="capture.toml")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help=f"capture.toml (else {DEFAULT}, if it exists)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Print a line a check; 1 when one of them is bad."""
     config = None
-    if args.config is not None:
-        config = load_or_explain(args.config, CaptureConfig)
+    path = args.config if args.config is not None or not DEFAULT.exists() else DEFAULT
+    if path is not None:
+        config = load_or_explain(path, CaptureConfig)
         if config is None:
             return 1
-    return asyncio.run(_print(config))
+    # One line a check: what the parts log on their way is said there in plain words.
+    logger = logging.getLogger("ucam")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        return asyncio.run(_print(config))
+    finally:
+        logger.setLevel(before)
 
 
 async def _print(config: CaptureConfig | None) -> int:

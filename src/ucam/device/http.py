@@ -7,6 +7,8 @@ import urllib.request
 from http.client import HTTPException, HTTPResponse
 from urllib.parse import urlsplit
 
+from ucam.device.trouble import explain
+
 # For each step on the socket, and for a body that comes drop by drop.
 TIMEOUT_S = 5.0
 LONGEST_BODY_S = 15.0
@@ -51,8 +53,11 @@ def _request(url: str, method: str, bearer: str | None) -> bytes:
         raise WebRefused(error.code) from None
     except HTTPException as error:
         raise WebUnavailable(f"{url} answered no HTTP ({type(error).__name__})") from None
+    except urllib.error.URLError as error:
+        cause = error.reason if isinstance(error.reason, OSError) else error
+        raise WebUnavailable(explain(cause, url)) from None
     except (OSError, ValueError) as error:
-        raise WebUnavailable(str(getattr(error, "reason", error))) from None
+        raise WebUnavailable(explain(error, url)) from None
 
 
 def _read_body(answer: HTTPResponse, url: str) -> bytes:

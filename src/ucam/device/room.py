@@ -15,6 +15,7 @@ from ucam.base.backoff import Backoff
 from ucam.base.jid import JID, JIDError
 from ucam.base.times import parse_utc
 from ucam.device.token import TokenFileError, TokenStore
+from ucam.device.trouble import explain
 from ucam.protocol.messages import (
     MAX_MESSAGE_BYTES,
     AnyMessage,
@@ -69,6 +70,7 @@ class RoomConnection:
         capabilities: tuple[str, ...] = (),
         resource: str | None = None,
     ) -> None:
+        self._web_url = web_url
         self._url = socket_url(web_url, name, capabilities, resource)
         self._tokens = tokens
         self._handlers = handlers
@@ -111,8 +113,10 @@ class RoomConnection:
                     self._reload_token()
             except ConnectionClosed as error:
                 reason = _why_closed(error)
-            except (OSError, WebSocketException, ProtocolError, ValueError) as error:
-                reason = f"{type(error).__name__}: {error}" if str(error) else "no answer in time"
+            except OSError as error:
+                reason = explain(error, self._web_url)
+            except (WebSocketException, ProtocolError, ValueError) as error:
+                reason = f"{self._web_url} isn't understood ({error or type(error).__name__})"
             delay_s = self._backoff.next_delay_s()
             _log.warning("room: %s; next try in %.1f s", reason, delay_s)
             await asyncio.sleep(delay_s)

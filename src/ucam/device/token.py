@@ -1,12 +1,15 @@
 """A device's token: read from its file, exchanged for a successor at half its life.
 
-The successor stands in the file before it is used: a power cut leaves a token that works.
+The successor stands in the file before it is used: a power cut leaves a token that works. Its place
+on the disk is taken before it is asked for: the web application ends the session of a token that is
+exchanged a second time, so a successor that a full disk refuses must not be asked for again.
 """
 
 import asyncio
 import base64
 import json
 import logging
+import os
 import re
 import time
 from dataclasses import dataclass
@@ -16,12 +19,12 @@ from typing import Annotated
 import msgspec
 
 from ucam.base.backoff import Backoff
-from ucam.base.files import write_atomically
+from ucam.base.files import sync_directory, write_atomically
 from ucam.base.tokens import MAX_TOKEN_LENGTH
 from ucam.device.http import WebRefused, WebUnavailable, request
 
 _log = logging.getLogger(__name__)
-LONGEST_NAP_S = 3600.0
+LONGEST_NAP_S = 600.0
 # Even when a successor seems to be past its half already: then our clock is ahead.
 LEAST_BETWEEN_RENEWALS_S = 60.0
 # RFC 7515 §7.1: what goes into a header and a file is nothing else.
@@ -83,6 +86,8 @@ class TokenStore:
         self._path = path
         self._web_url = web_url.rstrip("/") if web_url else None
         self._token, self._life = self._read()
+        # The successor that was given and isn't in the file yet.
+        self._successor: tuple[str, Life] | None = None
 
     @property
     def token(self) -> str:
@@ -96,7 +101,10 @@ class TokenStore:
 
     def reload(self) -> None:
         """Take what stands in the file now (somebody put a new token there)."""
-        self._token, self._life = self._read()
+        found = self._read()
+        if found != (self._token, self._life):
+            self._successor = None
+        self._token, self._life = found
 
     def _read(self) -> tuple[str, Life]:
         try:
@@ -111,7 +119,21 @@ class TokenStore:
         raise TokenFileError(f"token file {self._path}: {why}; {hint}") from None
 
     async def recycle(self) -> None:
-        """Exchange the token; raises `WebUnavailable` or `WebRefused` and keeps the old one."""
+        """Exchange the token; raises `WebUnavailable` or `WebRefused`, or `OSError` when the file
+        can't be written, and keeps the old one.
+        """
+        if self._successor is None:
+            await asyncio.to_thread(_reserve, self._path)
+            self._successor = await self._ask()
+        token, life = self._successor
+        await asyncio.to_thread(_replace, self._path, token)
+        self._token, self._life = token, life
+        self._successor = None
+        _log.info(
+            "token renewed; valid until %s", time.strftime("%F %TZ", time.gmtime(life.expires_s))
+        )
+
+    async def _ask(self) -> tuple[str, Life]:
         assert self._web_url is not None
         body = await request(f"{self._web_url}/auth", method="POST", bearer=self._token)
         try:
@@ -121,11 +143,7 @@ class TokenStore:
             raise WebUnavailable(f"/auth answered no token ({type(error).__name__})") from None
         if life.subject != self._life.subject:
             raise WebUnavailable(f"/auth answered with the token of {life.subject}")
-        await asyncio.to_thread(write_atomically, self._path, token.encode() + b"\n")
-        self._token, self._life = token, life
-        _log.info(
-            "token renewed; valid until %s", time.strftime("%F %TZ", time.gmtime(life.expires_s))
-        )
+        return token, life
 
     async def run(self) -> None:
         """Renew at half life, for ever."""
@@ -151,7 +169,8 @@ class TokenStore:
                 )
                 self._reread_after_refusal()
             except OSError as error:
-                _log.error("token not renewed: %s can't be written: %s", self._path, error)
+                why = error.strerror or error
+                _log.error("token not renewed: %s can't be written: %s", self._path, why)
             await asyncio.sleep(backoff.next_delay_s())
 
     def _reread_after_refusal(self) -> None:
@@ -159,3 +178,25 @@ class TokenStore:
             self.reload()
         except TokenFileError as error:
             _log.error("%s", error)
+
+
+def _reserve(path: Path) -> None:
+    """Take the place of a token beside `path`. Raises `OSError`."""
+    write_atomically(_beside(path), bytes(MAX_TOKEN_LENGTH + 1))
+
+
+def _replace(path: Path, token: str) -> None:
+    """Put `token` into what was reserved, and that in the place of `path`. Raises `OSError`."""
+    beside = _beside(path)
+    text = token.encode() + b"\n"
+    with beside.open("r+b") as file:
+        file.write(text)
+        file.truncate(len(text))
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    sync_directory(path.parent)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.next")

@@ -152,6 +152,13 @@ class EndMedia(Message, frozen=True, kw_only=True):
     from_: str | None = msgspec.field(default=None, name="from")
 
 
+class Locate(Message, frozen=True, kw_only=True):
+    """Viewer to camera: blink, so that somebody who stands in front of you knows you."""
+
+    to: str
+    from_: str | None = msgspec.field(default=None, name="from")
+
+
 class Chat(Message, frozen=True, kw_only=True):
     """Anyone to the room, or to one person; the server adds `from` and `time`."""
 
@@ -184,6 +191,7 @@ AnyMessage = (
     | OfferMedia
     | AnswerMedia
     | EndMedia
+    | Locate
     | Chat
     | Error
     | Status
@@ -196,6 +204,7 @@ _Coded = (
     | OfferMedia
     | AnswerMedia
     | EndMedia
+    | Locate
     | Chat
     | Error
 )

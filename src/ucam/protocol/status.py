@@ -37,7 +37,9 @@ class StatusFields(Record, frozen=True, kw_only=True):
     `recording`: a camera's state, or a storage's cameras (bare JID → durable until).
     `storage`: whether a camera reaches its storage, or a storage's own address.
     `sealed`: of a storage's cameras the newest link of the chain that seals their recordings, as
-    NUMBER-DIGEST (its first 32 digits). `viewers`: full JIDs. `clock_offset`: seconds.
+    NUMBER-DIGEST (its first 32 digits). `viewers`: full JIDs. `clock_offset`: seconds. `chosen`:
+    which camera and encoder, and why. `audio`: of a camera with a microphone. `temperature`: °C.
+    `under_voltage`: how often the power was too weak since the start. `led`: the pattern it shows.
     `message`: a plain sentence when something is wrong.
     """
 
@@ -50,6 +52,12 @@ class StatusFields(Record, frozen=True, kw_only=True):
     clock_offset: float | None = None
     encoder: str | None = None
     source: str | None = None
+    chosen: str | None = None
+    audio: Literal["recorded", "failed"] | None = None
+    temperature: float | None = None
+    under_voltage: int | None = None
+    led: str | None = None
+    version: str | None = None
     message: str | None = None
     bytes: int | None = None
     maxspace: int | None = None

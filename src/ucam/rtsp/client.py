@@ -88,6 +88,11 @@ class Publisher:
         self._timeout_s = DEFAULT_TIMEOUT_S
         self._failed = False
 
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """The channel of each medium of the session, in its order, once storage is `Ready`."""
+        return tuple(self._channels)
+
     def start(self) -> None:
         """Begin: OPTIONS, and the first question for what is durable."""
         self._request("OPTIONS", self._url)

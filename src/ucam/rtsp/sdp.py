@@ -9,6 +9,7 @@ from ucam.rtsp.errors import SDPError
 
 NTP64_URI = "urn:ietf:params:rtp-hdrext:ntp-64"
 MAX_NUMBER = (1 << 63) - 1
+MAX_GAP = 200  # characters of a gap's reason
 
 _RUN = re.compile(r"([A-Za-z0-9._-]{1,64}) (\d{1,19})")
 _MEDIA = re.compile(r"([a-z]{1,20}) \d{1,5}(?:/\d+)? (\S+) (\S+)(?: .*)?")
@@ -67,10 +68,14 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class SessionDescription:
-    """A session: its media in order, and ucam's run line if there is one."""
+    """A session: its media in order, and ucam's run line if there is one.
+
+    `gap`: why access units are missing before the first one, if some are; a few plain words.
+    """
 
     media: tuple[Media, ...]
     run: RunLine | None = None
+    gap: str | None = None
 
     def build(self) -> bytes:
         """The SDP text. Raises `SDPError` for a run line that could not be read back."""
@@ -80,6 +85,8 @@ class SessionDescription:
             text = f"{self.run.run} {self.run.first_number}"
             _parse_run(text)
             lines.append(f"a=ucam-run:{text}")
+        if self.gap is not None:
+            lines.append(f"a=ucam-gap:{_one_line(self.gap)}")
         for media in self.media:
             kind = media.payload_type
             lines.append(f"m={media.kind} 0 RTP/AVP {kind}")
@@ -105,6 +112,7 @@ def parse(text: bytes, *, max_media: int = 16, max_line: int = 16_384) -> Sessio
         raise SDPError("an SDP that does not begin with v=0")
     media: list[Media] = []
     run: RunLine | None = None
+    gap: str | None = None
     for number, line in enumerate(lines, 1):
         if len(line) > max_line:
             raise SDPError(f"line {number} of the SDP is longer than {max_line} characters")
@@ -113,13 +121,15 @@ def parse(text: bytes, *, max_media: int = 16, max_line: int = 16_384) -> Sessio
                 media.append(_parse_media(line[2:]))
             elif line.startswith("a=ucam-run:"):
                 run = _parse_run(line[11:])
+            elif line.startswith("a=ucam-gap:"):
+                gap = _one_line(line[11:]) or None
             elif line.startswith("a=") and media:
                 media[-1] = _with_attribute(media[-1], line[2:])
         except SDPError as error:
             raise SDPError(f"line {number} of the SDP: {error}") from error
         if len(media) > max_media:
             raise SDPError(f"an SDP of more than {max_media} media")
-    return SessionDescription(tuple(media), run)
+    return SessionDescription(tuple(media), run, gap)
 
 
 def h264_session(
@@ -141,6 +151,56 @@ def h264_session(
         ntp64_id=ntp64_id,
     )
     return SessionDescription((video,), run)
+
+
+def camera_session(
+    encoding: str,
+    parameter_sets: tuple[bytes, ...],
+    run: RunLine,
+    *,
+    payload_type: int = 96,
+    ntp64_id: int = 1,
+    opus_channels: int = 0,
+) -> SessionDescription:
+    """What ucam's own sender announces: its pictures ("H264" or "H265", RFC 7798 §7.1), and Opus
+    (RFC 7587 §7) of so many channels beside them; its payload type is the next one.
+    """
+    if encoding == "H264":
+        session = h264_session(parameter_sets, run, payload_type=payload_type, ntp64_id=ntp64_id)
+    else:
+        kinds = {32: "sprop-vps", 33: "sprop-sps", 34: "sprop-pps"}
+        coded: dict[str, list[str]] = {}
+        for each in parameter_sets:
+            coded.setdefault(kinds[each[0] >> 1 & 0x3F], []).append(base64.b64encode(each).decode())
+        video = Media(
+            kind="video",
+            payload_type=payload_type,
+            encoding=encoding,
+            clock_rate=90_000,
+            control="streamid=0",
+            parameters={name: ",".join(values) for name, values in coded.items()},
+            ntp64_id=ntp64_id,
+        )
+        session = SessionDescription((video,), run)
+    if not opus_channels:
+        return session
+    # Whatever is in it, the rtpmap says two channels.
+    audio = Media(
+        kind="audio",
+        payload_type=payload_type + 1,
+        encoding="OPUS",
+        clock_rate=48_000,
+        control="streamid=1",
+        parameters={"sprop-stereo": "1" if opus_channels == 2 else "0"},
+        ntp64_id=ntp64_id,
+        channels=2,
+    )
+    return replace(session, media=(*session.media, audio))
+
+
+def _one_line(text: str) -> str:
+    """A reason as people are told it: printable, and not long."""
+    return "".join(each if each.isprintable() else " " for each in text)[:MAX_GAP].strip()
 
 
 def _parse_media(value: str) -> Media:

@@ -209,7 +209,7 @@ class Connection:
             raise Denied(400, "the run's first number is too large")
         if self._ended:
             return
-        self._recording = await self._server.recorder.begin(place, self._run.run)
+        self._recording = await self._server.recorder.begin(place, self._run.run, event.session.gap)
         self._recording.on_pressure = self._pressure
         self._recording.on_fault = self._fault
         if self._ended:  # the socket went while the old recording was being closed

@@ -115,6 +115,7 @@ class Cutter:
     _last_fragment_size: int = 0
     _last_number: int | None = None
     _broken: str | None = None
+    _missing: str | None = None  # what the publisher said about what it doesn't send
     _frame_90k: int = USUAL_FRAME_90K
     _audio_track: AudioTrack | None = None
     # Frames with their times, bounded by MAX_AUDIO_WAITING: the oldest go.
@@ -131,16 +132,17 @@ class Cutter:
         *,
         follows: int | None = None,
         audio: AudioTrack | None = None,
+        missing: str | None = None,
     ) -> list[Action]:
         """From now on access units of this track and run; ends the chunk that is open.
 
         `reason`: why, if there turns out to be a gap. `follows`: the number of the last access
         unit of this run that is stored already; the one behind it may be no keyframe. `audio`:
-        what `push_audio` will give.
+        what `push_audio` will give. `missing`: why the publisher doesn't send all that follows it.
         """
         actions = self.end(reason)
         self._track, self._run, self._audio_track = track, run, audio
-        self._last_number = follows
+        self._last_number, self._missing = follows, missing
         return actions
 
     def push(self, unit: AccessUnit, limit_bytes: int | None) -> list[Action]:
@@ -203,7 +205,8 @@ class Cutter:
         if self._open:
             actions = self.end("packets were lost on the way from the camera")
         else:
-            actions, self._broken = [], "the camera could not keep all that storage had not taken"
+            actions = []
+            self._broken = self._missing or "the camera could not keep all that was not stored"
         self._last_number = None
         return actions
 

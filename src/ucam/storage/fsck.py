@@ -197,7 +197,8 @@ class Order:
         distance = chunk.id - self._reached_us
         if distance > GAP_TOLERANCE_US:
             gaps = self._gaps(self._reached_us, chunk.id)
-            if not _told(gaps, self._reached_us, chunk.id):
+            ends = self._reached_us, chunk.id
+            if not (_told(gaps, *ends) or _stepped(gaps, *ends)):
                 yield f"{path}: {distance / 1e6:.1f} s are missing before it, without a reason"
         overlap_end_us = min(self._reached_us, chunk.end_us)
         if distance < -GAP_TOLERANCE_US:
@@ -213,7 +214,7 @@ class Order:
 
 
 def _stepped(gaps: list[Gap], from_us: int, to_us: int) -> bool:
-    """Whether a told step back explains that this stretch was recorded twice."""
+    """Whether a told step back explains that this stretch was recorded twice, or not at all."""
     return any(
         gap.to_us - GAP_TOLERANCE_US <= from_us and to_us <= gap.from_us + GAP_TOLERANCE_US
         for gap in gaps

@@ -61,12 +61,14 @@ class Recording:
         stored: Durable | None,
         writer: ChunkWriter,
         cutter: Cutter,
+        missing: str | None = None,
     ) -> None:
         self.place = place
         self._recorder = recorder
         self._run = run
         # Numbers up to this one are stored: a publisher that sends them again sends them in vain.
         self._stored = stored.number if stored is not None and stored.run == run else None
+        self._missing = missing
         self._ending = threading.Event()
         self._writer = InsistentWriter(
             writer, gap_reason=STOPPED, told=self._disk_told, pause=self._ending.wait
@@ -119,12 +121,14 @@ class Recording:
 
     def _begin(self, track: Track) -> list[Action]:
         if self._track is None:
-            reason = self._recorder.why_away(self.place)
+            reason = self._missing or self._recorder.why_away(self.place)
             follows = self._stored
         else:
             reason, follows = "the camera changed its picture", None
         self._track = track
-        actions = self._cutter.begin(track, self._run, reason, follows=follows, audio=self.audio)
+        actions = self._cutter.begin(
+            track, self._run, reason, follows=follows, audio=self.audio, missing=self._missing
+        )
         while self._early:
             self._cutter.push_audio(self._early.popleft())
         return actions
@@ -282,8 +286,10 @@ class Recorder:
         """How many devices are being recorded."""
         return len(self._recordings)
 
-    async def begin(self, place: Place, run: str) -> Recording:
-        """Record a device; what recorded it until now is finished first."""
+    async def begin(self, place: Place, run: str, missing: str | None = None) -> Recording:
+        """Record a device; what recorded it until now is finished first. `missing`: why it doesn't
+        send what comes before, if it says so.
+        """
         async with self._locks.setdefault(place, asyncio.Lock()):
             if (old := self._recordings.get(place)) is not None:
                 old.on_fault("a newer connection of this camera has taken over")
@@ -292,7 +298,9 @@ class Recorder:
                 # Before that is done, nobody knows which access units are stored already.
                 await old.finish(self.why_away(place))
             stored = await self.durable(place)
-            recording = Recording(self, place, run, stored, self._writer(place), self._cutter())
+            recording = Recording(
+                self, place, run, stored, self._writer(place), self._cutter(), missing
+            )
             self._recordings[place] = recording
             # A start after a power cut must not tell the reason of an absence before that.
             await self._note_absence(place, None)

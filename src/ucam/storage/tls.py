@@ -70,6 +70,9 @@ def server_context(cert: Path, key: Path) -> ssl.SSLContext:
     """TLS 1.2 or newer; raises `OSError` or `ssl.SSLError` when the files are not usable."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Whoever connects knows best which cipher its processor is good at: all that are offered are
+    # equally good otherwise.
+    context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     # Session tickets are written after the handshake; a camera never resumes one.
     context.num_tickets = 0
     context.load_cert_chain(cert, key)

@@ -12,6 +12,7 @@ from ucam.protocol.messages import (
     AnyMessage,
     Chat,
     EndMedia,
+    Locate,
     OfferMedia,
     RequestMedia,
     Status,
@@ -60,6 +61,14 @@ def carry(members: Members, sender: Member, message: AnyMessage, now_s: float) -
             a_call = sender.party.is_device != target.party.is_device
             _require(a_call, "calls are between a viewer and a device")
             return _relay(sender, target, message)
+        case Locate():
+            target = _target(members, sender, message.to)
+            _require(not sender.party.is_device, "a device can't ask for that")
+            _require(target.party.role == "device", "only a camera can be located")
+            stamped = msgspec.structs.replace(
+                message, from_=str(sender.who.jid), to=str(target.who.jid)
+            )
+            return send([target], stamped)
         case Chat():
             return _chat(members, sender, message, now_s)
         case Status():

@@ -8,6 +8,15 @@ import type {
 /** Candidates kept while the offer is on its way; a peer that sends more is not one of ours. */
 const EARLY_LIMIT = 64;
 
+/** A lost connection may come back by itself: so long it is waited for. */
+const HEAL_MS = 1_000;
+/** A restart without success is tried again after this time, ... */
+const RETRY_MS = 3_000;
+/** ... or, where the room is away, after this; */
+const ROOM_MS = 300;
+/** and this long after the connection was lost the call is given up. */
+const GIVE_UP_MS = 10_000;
+
 export type CallKind = 'live' | 'recordings';
 export type Route = 'Direct' | 'Relayed';
 
@@ -33,27 +42,42 @@ export interface CallEvents {
   ended(reason: string): void;
 }
 
-/** One WebRTC session with a device: asks, answers its offer, trickles candidates both ways. */
+/** Of Chromium alone: another network, such as Wi-Fi instead of a cable. */
+const network = (): EventTarget | undefined =>
+  (navigator as Navigator & { connection?: EventTarget }).connection;
+
+/**
+ * One WebRTC session with a device: asks, answers its offer, trickles candidates both ways. A live
+ * call whose connection is lost asks again by the same id; the device then offers anew, and the
+ * call goes on where it was (an ICE restart).
+ */
 export class Call {
   readonly #room: CallRoom;
   readonly #to: string;
+  readonly #kind: CallKind;
   readonly #id = crypto.getRandomValues(new Uint32Array(3)).join('-');
   readonly #events: CallEvents;
-  readonly #pc: RTCPeerConnection;
+  #pc: RTCPeerConnection;
   readonly #leave: () => void;
   readonly #early: RTCIceCandidateInit[] = [];
+  #offered = false;
   #answered = false;
   #over = false;
+  #connected = false;
+  /** When the connection was lost (this browser's clock, ms); null while it holds. */
+  #lostAt: number | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(room: CallRoom, to: string, kind: CallKind, events: CallEvents) {
     this.#room = room;
     this.#to = to;
+    this.#kind = kind;
     this.#events = events;
-    this.#pc = new RTCPeerConnection({
-      iceServers: room.iceServers(),
-      bundlePolicy: 'max-bundle',
-    });
-    this.#listen();
+    this.#pc = this.#connect();
+    if (kind === 'live') {
+      addEventListener('online', this.#moved);
+      network()?.addEventListener('change', this.#moved);
+    }
     this.#leave = room.join(this.#id, {
       offer: (message) => this.#offer(message),
       end: (message) => {
@@ -61,8 +85,7 @@ export class Call {
       },
       error: (code) => this.#end(code, false),
     });
-    const sent = room.send({ type: 'RequestMedia', to, call: this.#id, kind });
-    if (!sent) queueMicrotask(() => this.#end('no room', false));
+    if (!this.#request()) queueMicrotask(() => this.#end('no room', false));
   }
 
   /** Ends the call and tells the device; no event follows. */
@@ -80,8 +103,11 @@ export class Call {
     return this.#pc.getStats();
   }
 
-  #listen(): void {
-    const pc = this.#pc;
+  #connect(): RTCPeerConnection {
+    const pc = new RTCPeerConnection({
+      iceServers: this.#room.iceServers(),
+      bundlePolicy: 'max-bundle',
+    });
     pc.ontrack = (event) => {
       const stream = event.streams[0] ?? new MediaStream([event.track]);
       this.#events.track?.(stream, event.receiver);
@@ -93,12 +119,49 @@ export class Call {
       const { candidate, sdpMid, sdpMLineIndex } = event.candidate;
       this.#answer({ ice: { candidate, sdpMid, sdpMLineIndex } });
     };
-    pc.onconnectionstatechange = () => {
-      if (pc.connectionState === 'connected') this.#events.connected?.();
-      if (pc.connectionState === 'failed' || pc.connectionState === 'closed') {
-        this.#end('connection lost', true);
-      }
-    };
+    pc.onconnectionstatechange = () => this.#turn(pc.connectionState);
+    return pc;
+  }
+
+  #turn(state: RTCPeerConnectionState): void {
+    if (state === 'connected') {
+      clearTimeout(this.#timer);
+      this.#lostAt = null;
+      this.#connected = true;
+      this.#events.connected?.();
+    } else if (state === 'disconnected' && this.#connected && this.#kind === 'live') {
+      this.#lose(HEAL_MS);
+    } else if (state === 'failed' && this.#lostAt !== null) {
+      this.#lose(0);
+    } else if (state === 'failed' || state === 'closed') {
+      this.#end('connection lost', true);
+    }
+  }
+
+  /** The viewer's network is another one: the old way is dead, whatever it looks like. */
+  readonly #moved = (): void => {
+    if (this.#connected && this.#lostAt === null) this.#lose(0);
+  };
+
+  #lose(healMs: number): void {
+    this.#lostAt ??= Date.now();
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#restart(), healMs);
+  }
+
+  #restart(): void {
+    if (this.#over || this.#lostAt === null) return;
+    if (Date.now() - this.#lostAt > GIVE_UP_MS) {
+      this.#end('connection lost', true);
+      return;
+    }
+    const sent = this.#request();
+    this.#timer = setTimeout(() => this.#restart(), sent ? RETRY_MS : ROOM_MS);
+  }
+
+  #request(): boolean {
+    const kind = this.#kind;
+    return this.#room.send({ type: 'RequestMedia', to: this.#to, call: this.#id, kind });
   }
 
   #answer(part: { sdp: string } | { ice: IceCandidate }): void {
@@ -113,17 +176,26 @@ export class Call {
   }
 
   async #takeOffer(sdp: string): Promise<void> {
+    if (this.#offered) {
+      // Another session of the device's, with keys of its own.
+      disconnect(this.#pc);
+      this.#pc = this.#connect();
+      this.#answered = false;
+      this.#early.length = 0;
+    }
+    this.#offered = true;
     const pc = this.#pc;
     try {
       await pc.setRemoteDescription({ type: 'offer', sdp });
+      if (pc !== this.#pc) return;
       this.#answered = true;
       for (const candidate of this.#early.splice(0)) this.#add(candidate);
       await pc.setLocalDescription();
     } catch (error) {
-      this.#end(`offer refused: ${String(error)}`, true);
+      if (pc === this.#pc) this.#end(`offer refused: ${String(error)}`, true);
       return;
     }
-    if (pc.localDescription) this.#answer({ sdp: pc.localDescription.sdp });
+    if (pc === this.#pc && pc.localDescription) this.#answer({ sdp: pc.localDescription.sdp });
   }
 
   #takeCandidate(candidate: RTCIceCandidateInit): void {
@@ -145,11 +217,17 @@ export class Call {
 
   #close(): void {
     this.#over = true;
+    clearTimeout(this.#timer);
+    removeEventListener('online', this.#moved);
+    network()?.removeEventListener('change', this.#moved);
     this.#leave();
-    const pc = this.#pc;
-    pc.ontrack = pc.ondatachannel = pc.onicecandidate = pc.onconnectionstatechange = null;
-    pc.close();
+    disconnect(this.#pc);
   }
+}
+
+function disconnect(pc: RTCPeerConnection): void {
+  pc.ontrack = pc.ondatachannel = pc.onicecandidate = pc.onconnectionstatechange = null;
+  pc.close();
 }
 
 /** How the media travels, from the candidate pair in use; null while there is none. */

@@ -152,6 +152,8 @@ export class Feed {
     if ('jitterBufferTarget' in tuned) tuned.jitterBufferTarget = 0;
     if ('playoutDelayHint' in tuned) tuned.playoutDelayHint = 0;
     this.stream = stream;
+    // A call that was made anew counts from nought.
+    this.#decoded = this.#still = 0;
     for (const video of this.#videos) {
       video.srcObject = stream;
       this.#observe(video);
