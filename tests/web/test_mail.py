@@ -24,7 +24,8 @@ from ucam.base.backoff import Backoff
 from ucam.base.config import ConfigError, WrongValueError
 from ucam.base.jid import JID
 from ucam.web.config import Smtp
-from ucam.web.mail import Mailer, MailServer, Outbox, login_mail, mail_way, sender_address
+from ucam.web.letters import login_mail
+from ucam.web.mail import Mailer, MailServer, Outbox, mail_way, sender_address
 from web.helpers import ANN, NOW_S
 
 SENDER = sender_address("ucam <cams@example.com>", "x")

@@ -13,27 +13,30 @@ from urllib.parse import urlsplit
 from ucam.base.jid import JID, JIDError
 from ucam.web.access import Access, Party
 from ucam.web.config import WebConfig
-from ucam.web.limits import Window
-from ucam.web.mail import Mailer, login_mail, sender_address
+from ucam.web.letters import login_mail
+from ucam.web.mail import Mailer, sender_address
 from ucam.web.sessions import Sessions
+from ucam.web.state import Limit, State, StateAway
 
 _log = logging.getLogger(__name__)
 
 MAX_WAITING_REQUESTS = 1000
-MAILS_EACH = 3
-MAILS_OVERALL = 100
 WINDOW_S = 15 * 60.0
+MAILS_EACH = Limit("mails-each", 3, WINDOW_S)
+MAILS_OVERALL = Limit("mails-overall", 100, WINDOW_S)
 
 
 class Logins:
     """Turns requests for a link into mails."""
 
-    def __init__(self, sessions: Sessions, mailer: Mailer, config: WebConfig) -> None:
+    def __init__(
+        self, state: State, sessions: Sessions, mailer: Mailer, config: WebConfig
+    ) -> None:
+        self._state = state
         self._sessions = sessions
         self._mailer = mailer
         # Full means a flood: further requests are dropped, their senders can't tell and ask again.
         self._queue: asyncio.Queue[str] = asyncio.Queue(MAX_WAITING_REQUESTS)
-        self._window = Window(MAILS_EACH, MAILS_OVERALL, WINDOW_S)
         self.change_config(config)
 
     def change_config(self, config: WebConfig) -> None:
@@ -43,8 +46,9 @@ class Logins:
         self._config = config
         self._access = Access.of(config)
 
-    def request(self, email: str) -> None:
-        """Take a request; never waits, tells nothing."""
+    async def request(self, email: str) -> None:
+        """Take a request; tells nothing. Raises `StateAway`, whatever the address."""
+        await self._state.check()
         try:
             self._queue.put_nowait(email[:400])
         except asyncio.QueueFull:
@@ -56,6 +60,8 @@ class Logins:
             email = await self._queue.get()
             try:
                 await self._work_off(email)
+            except StateAway as error:
+                _log.error("a login request is lost: %s", error)
             except Exception:  # noqa: BLE001 - the loop must outlive one bad request; it is logged
                 _log.exception("a login request failed")
 
@@ -68,10 +74,10 @@ class Logins:
             _log.info("login asked for an address that isn't allowed")
             return
         now_s = time.time()
-        if not self._window.take(jid, now_s):
+        if not await self._state.allow(((MAILS_EACH, str(jid)), (MAILS_OVERALL, "")), now_s):
             _log.warning("no more mails to %s for now: too many were asked for", jid)
             return
-        token = await asyncio.to_thread(self._sessions.create_link, jid, now_s)
+        token = await self._sessions.create_link(jid, now_s)
         site = self._config.http.public_url
         # A fragment never leaves the browser: no server, proxy or log on the way sees the token.
         link = f"{site}/login#t={token}"

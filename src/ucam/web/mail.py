@@ -1,21 +1,19 @@
-"""Mails: how they read, and how they get out without anybody waiting for them.
+"""How mails get out without anybody waiting for them.
 
-`login_mail` writes one; `Mailer` sends in the background through a mail server, or puts it into an
-outbox folder (the demo's way), where the link is logged, too.
+`Mailer` sends in the background through a mail server, or puts them into an outbox folder (the
+demo's way), where a login link is logged, too. `letters` writes them.
 """
 
 import asyncio
 import contextlib
-import html
 import logging
 import secrets
 import ssl
 import time
-from datetime import UTC, datetime
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import make_msgid, parseaddr
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -24,7 +22,6 @@ import aiosmtplib
 from ucam.base.backoff import Backoff
 from ucam.base.config import ConfigError
 from ucam.base.files import write_atomically
-from ucam.base.jid import JID
 from ucam.web.config import MAIL_PORTS, Smtp, check_mail_url
 from ucam.web.ice import read_secret
 
@@ -33,45 +30,6 @@ _log = logging.getLogger(__name__)
 MAX_WAITING_MAILS = 100
 TRIES = 5
 SEND_TIMEOUT_S = 20.0
-
-_TEXT = """\
-Hello,
-
-press this link to see your cameras:
-
-{link}
-
-It works once, within {minutes}, in any browser.
-
-You did not ask for it? Then do nothing: without the link nobody gets in.
-
-{site}
-"""
-
-_HTML = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width,initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>Your link to ucam</title>
-</head>
-<body style="margin:0;padding:24px 16px;background:#ecede9;color:#171916;\
-font:16px/24px system-ui,-apple-system,'Segoe UI',Roboto,sans-serif">
-<div style="max-width:440px;margin:0 auto">
-<p style="margin:0 0 20px">Press the button to see your cameras.</p>
-<p style="margin:0 0 20px"><a href="{link}" style="display:block;padding:14px 20px;\
-border-radius:8px;background:#171916;color:#ecede9;text-align:center;text-decoration:none;\
-font-weight:600">See my cameras</a></p>
-<p style="margin:0 0 20px">It works once, within {minutes}, in any browser.</p>
-<p style="margin:0 0 20px;font-size:14px;line-height:20px">You did not ask for it? Then do nothing:
-without the link nobody gets in.</p>
-<p style="margin:0;font-size:14px;line-height:20px">{site}</p>
-</div>
-</body>
-</html>
-"""
 
 
 def sender_address(text: str, site_host: str) -> Address:
@@ -83,34 +41,6 @@ def sender_address(text: str, site_host: str) -> Address:
         if text.isprintable() and local and domain:
             return Address(name, local, domain)
     raise ConfigError(f'smtp.from: {text!r} is not usable; write "ucam <cams@example.com>"')
-
-
-def login_mail(
-    sender: Address, to: JID, link: str, validity_s: float, site: str, now_s: float
-) -> EmailMessage:
-    """The mail with a login link. Every header is built from parsed parts: a JID holds neither
-    line ends nor quotes, so nobody writes headers into it."""
-    mail = EmailMessage()
-    mail["From"] = sender
-    mail["To"] = Address(username=to.local, domain=to.domain)
-    mail["Subject"] = "Your link to ucam"
-    mail["Date"] = datetime.fromtimestamp(now_s, UTC)
-    mail["Message-ID"] = make_msgid(domain=sender.domain)
-    mail["Auto-Submitted"] = "auto-generated"
-    words = {"link": link, "minutes": _minutes(validity_s), "site": site}
-    text = _TEXT.format(**words)
-    page = _HTML.format(**{name: html.escape(word) for name, word in words.items()})
-    # As it is wherever possible: quoted-printable breaks links for who reads the source.
-    cte = "7bit" if (text + page).isascii() else "quoted-printable"
-    mail.set_content(text, cte=cte)
-    mail.add_alternative(page, subtype="html", cte=cte)
-    return mail
-
-
-def _minutes(validity_s: float) -> str:
-    if validity_s < 120:
-        return f"{round(validity_s)} seconds"
-    return f"{round(validity_s / 60)} minutes"
 
 
 class MailServer:
