@@ -11,7 +11,7 @@ from ucam.web.keys import KeyStore
 from ucam.web.login import MAX_WAITING_REQUESTS, Logins
 from ucam.web.mail import Mailer, Outbox
 from ucam.web.sessions import Sessions
-from ucam.web.store import Store
+from ucam.web.state_sqlite import SqliteState
 from web.helpers import ANN, BOB, link_in, load_config
 
 
@@ -28,11 +28,11 @@ class Kept(Outbox):
 @asynccontextmanager
 async def logins(folder: Path) -> AsyncIterator[tuple[Logins, Kept, Sessions]]:
     config = load_config(folder)
-    store = Store(config.http.data_dir)
-    sessions = Sessions(store, Issuer(KeyStore(config.http.data_dir, 0), config))
+    state = SqliteState(config.http.data_dir)
+    sessions = Sessions(state, Issuer(KeyStore(config.http.data_dir, 0), config))
     kept = Kept()
     mailer = Mailer(kept)
-    logins = Logins(sessions, mailer, config)
+    logins = Logins(state, sessions, mailer, config)
     tasks = [asyncio.ensure_future(mailer.run()), asyncio.ensure_future(logins.run())]
     try:
         yield logins, kept, sessions
@@ -40,13 +40,13 @@ async def logins(folder: Path) -> AsyncIterator[tuple[Logins, Kept, Sessions]]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        store.close()
+        await state.close()
 
 
 async def mails_after_all(logins: Logins, kept: Kept, *addresses: str) -> list[str]:
     """Who got mails, once every address was worked off (Bob's mail comes last)."""
     for address in (*addresses, BOB):
-        logins.request(address)
+        await logins.request(address)
     async with asyncio.timeout(5):
         while not any(mail["To"] == BOB for mail in kept.mails):
             await asyncio.sleep(0.01)
@@ -84,7 +84,7 @@ async def test_three_mails_an_address(tmp_path: Path, caplog: pytest.LogCaptureF
         import time
 
         for mail in kept.mails:  # each link of them works
-            sessions.redeem_link(link_in(mail.as_bytes()), time.time())
+            await sessions.redeem_link(link_in(mail.as_bytes()), time.time())
     assert "too many" in caplog.text
 
 
@@ -93,5 +93,5 @@ async def test_a_flood_of_requests_is_bounded(
 ) -> None:
     async with logins(tmp_path) as (requests, _, _):
         for _ in range(MAX_WAITING_REQUESTS + 7):
-            requests.request("eve@example.com")
+            await requests.request("eve@example.com")
     assert caplog.text.count("dropped") == 7

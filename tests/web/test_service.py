@@ -1,13 +1,17 @@
 import asyncio
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ucam.base.jid import JID
 from ucam.base.service import Fault, Stop
+from ucam.web.members import Known
 from ucam.web.service import Web, serve
-from ucam.web.store import Store
-from web.helpers import ANN, TOML, Running, load_config, running
+from ucam.web.state import StateAway
+from ucam.web.state_sqlite import SqliteState
+from web.helpers import ANN, TOML, YARD, Running, load_config, running
 
 
 async def test_an_address_that_is_taken_is_told(tmp_path: Path) -> None:
@@ -84,9 +88,12 @@ async def test_sessions_and_keys_survive_a_restart(tmp_path: Path) -> None:
 async def test_a_database_that_cannot_be_written_does_not_end_the_room(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    class Full(SqliteState):
+        async def change(self, *_arguments: object) -> Any:
+            raise StateAway("disk full")
+
     config = load_config(tmp_path)
-    store = Store(config.http.data_dir)
-    web = Web(config, store, 0)
-    store.close()
-    web.remember()
-    assert "names and times of devices not kept" in caplog.text
+    state = Full(config.http.data_dir)
+    await Web(config, state, {JID.parse(YARD): Known("Yard", 1)}, 0).remember()
+    assert "names and times of devices not kept: disk full" in caplog.text
+    await state.close()

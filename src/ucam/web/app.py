@@ -14,11 +14,12 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from ucam import __version__
 from ucam.web import auth, page
 from ucam.web.auth import Authority
-from ucam.web.errors import fail, refuse
+from ucam.web.errors import away, fail, refuse
 from ucam.web.keys import KeyStore
 from ucam.web.login import Logins
 from ucam.web.page import Page
 from ucam.web.sockets import Sockets
+from ucam.web.state import StateAway
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def make_app(
 
     app = Litestar(
         [healthz, room, *auth.routes(authority, logins, keys), *page.routes(files)],
-        exception_handlers={HTTPException: refuse, Exception: fail},
+        exception_handlers={HTTPException: refuse, StateAway: away, Exception: fail},
         request_max_body_size=MAX_BODY_BYTES,
         # JSON alone: the documents' usual viewers load their code from other servers.
         openapi_config=OpenAPIConfig(

@@ -1,6 +1,5 @@
 """`/auth` and the keys: login by mail, recycling, logout. HTTP in, sessions do the work."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -69,19 +68,19 @@ class Authority:
         now_s = time.time()
         claims = self.verify(token, now_s)
         try:
-            await asyncio.to_thread(self._sessions.enter, claims, now_s)
+            await self._sessions.enter(claims, now_s)
         except SessionError as error:
             raise Unauthorized(str(error)) from None
         return claims
 
     async def alive_until_s(self, claims: Claims) -> float:
         """Until when the session lives as things stand, 0 when it has ended."""
-        return await asyncio.to_thread(self._sessions.alive_until, claims)
+        return await self._sessions.alive_until(claims, time.time())
 
     async def redeem(self, token: str) -> Issued:
         """A login token's JWT; raises `Unauthorized`."""
         try:
-            issued = await asyncio.to_thread(self._sessions.redeem_link, token, time.time())
+            issued = await self._sessions.redeem_link(token, time.time())
         except LinkError as error:
             raise Unauthorized(str(error), code="link-expired") from None
         _log.info("%s has logged in", issued.claims.sub)
@@ -94,7 +93,7 @@ class Authority:
         if claims.role == "player":
             raise Unauthorized("a player's token isn't renewed; make a new one with ucam token")
         try:
-            return await asyncio.to_thread(self._sessions.recycle, claims, now_s)
+            return await self._sessions.recycle(claims, now_s)
         except SessionError as error:
             if error.ended is not None:
                 _log.warning("%s: a replaced token was used again; session ended", claims.sub)
@@ -106,7 +105,7 @@ class Authority:
         now_s = time.time()
         claims = self.verify(token, now_s)
         try:
-            sid = await asyncio.to_thread(self._sessions.end, claims, now_s)
+            sid = await self._sessions.end(claims, now_s)
         except SessionError as error:
             raise Unauthorized(str(error), code="session-over") from None
         _log.info("%s has logged out", claims.sub)
@@ -132,7 +131,7 @@ def routes(authority: Authority, logins: Logins, keys: KeyStore) -> list[HTTPRou
         successor."""
         wanted = data or AuthRequest()
         if wanted.email is not None and wanted.token is None:
-            logins.request(wanted.email)
+            await logins.request(wanted.email)
             return Response(LinkSent(), status_code=202)
         if wanted.token is not None and wanted.email is None:
             return _answer(await authority.redeem(wanted.token))

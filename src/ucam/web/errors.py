@@ -7,6 +7,8 @@ from litestar import Response
 from litestar.connection import Request
 from litestar.exceptions import HTTPException
 
+from ucam.web.state import StateAway
+
 _log = logging.getLogger(__name__)
 
 
@@ -47,6 +49,18 @@ def refuse(_request: Request[Any, Any, Any], error: HTTPException) -> Response[A
         {"error": {"code": code or "failed", "text": error.detail}},
         status_code=error.status_code,
         headers=headers,
+        media_type="application/json",
+    )
+
+
+def away(request: Request[Any, Any, Any], error: StateAway) -> Response[Any]:
+    """503: what several processes share can't be reached; it heals by itself."""
+    _log.error("%s %s not answered: %s", request.method, request.url.path, error)
+    text = "the application can't reach its memory just now; try again in a minute"
+    return Response(
+        {"error": {"code": "unavailable", "text": text}},
+        status_code=503,
+        headers={"Retry-After": "5"},
         media_type="application/json",
     )
 

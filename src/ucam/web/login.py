@@ -7,14 +7,12 @@ body nor its time tells whether the address may log in.
 import asyncio
 import logging
 import time
-from email.headerregistry import Address
-from urllib.parse import urlsplit
 
 from ucam.base.jid import JID, JIDError
 from ucam.web.access import Access, Party
 from ucam.web.config import WebConfig
 from ucam.web.letters import login_mail
-from ucam.web.mail import Mailer, sender_address
+from ucam.web.mail import Mailer
 from ucam.web.sessions import Sessions
 from ucam.web.state import Limit, State, StateAway
 
@@ -29,9 +27,7 @@ MAILS_OVERALL = Limit("mails-overall", 100, WINDOW_S)
 class Logins:
     """Turns requests for a link into mails."""
 
-    def __init__(
-        self, state: State, sessions: Sessions, mailer: Mailer, config: WebConfig
-    ) -> None:
+    def __init__(self, state: State, sessions: Sessions, mailer: Mailer, config: WebConfig) -> None:
         self._state = state
         self._sessions = sessions
         self._mailer = mailer
@@ -40,9 +36,7 @@ class Logins:
         self.change_config(config)
 
     def change_config(self, config: WebConfig) -> None:
-        """Put a reloaded configuration in force; raises `ConfigError` and keeps the old one."""
-        sender = sender_address(config.smtp.from_, urlsplit(config.http.public_url).hostname or "")
-        self._sender: Address = sender
+        """Put a reloaded configuration in force."""
         self._config = config
         self._access = Access.of(config)
 
@@ -82,4 +76,4 @@ class Logins:
         # A fragment never leaves the browser: no server, proxy or log on the way sees the token.
         link = f"{site}/login#t={token}"
         validity_s = self._config.userauth.link_validity
-        self._mailer.submit(login_mail(self._sender, jid, link, validity_s, site, now_s))
+        self._mailer.submit(login_mail(self._config.sender, jid, link, validity_s, site, now_s))

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-import sqlite3
 import time
+from collections.abc import Mapping
 
 import msgspec
 
@@ -22,12 +22,15 @@ from ucam.web.issuer import Issuer
 from ucam.web.keys import KeyStore
 from ucam.web.login import Logins
 from ucam.web.mail import Mailer, mail_way
+from ucam.web.members import Known
 from ucam.web.page import Page
+from ucam.web.remembered import read_devices, remember_devices
 from ucam.web.room import Room
 from ucam.web.server import listen, make_server
 from ucam.web.sessions import Sessions
 from ucam.web.sockets import Sockets
-from ucam.web.store import Store
+from ucam.web.state import State, StateAway
+from ucam.web.state_sqlite import SqliteState
 
 _log = logging.getLogger(__name__)
 KEY_CHECK_INTERVAL_S = 3600.0
@@ -36,16 +39,18 @@ KEY_CHECK_INTERVAL_S = 3600.0
 class Web:
     """The parts of one web application, and what changes in them on a reload."""
 
-    def __init__(self, config: WebConfig, store: Store, now_s: float) -> None:
+    def __init__(
+        self, config: WebConfig, state: State, known: Mapping[JID, Known], now_s: float
+    ) -> None:
         self.config = config
-        self.store = store
+        self.state = state
         self.keys = KeyStore(config.http.data_dir, now_s)
         self.ice = IceServers.of(config.ice)
         issuer = Issuer(self.keys, config)
-        self.sessions = Sessions(store, issuer)
+        self.sessions = Sessions(state, issuer)
         self.mailer = Mailer(mail_way(config.smtp))
-        self.logins = Logins(self.sessions, self.mailer, config)
-        self.room = Room(issuer.access, self._ice_for, store.devices())
+        self.logins = Logins(state, self.sessions, self.mailer, config)
+        self.room = Room(issuer.access, self._ice_for, known)
         self.sockets = Sockets(self.room, config.http.public_url)
         verifier = Verifier(config.http.public_url, lambda: self.keys.public)
         authority = Authority(verifier, self.sessions, self.sockets.end_session)
@@ -83,20 +88,20 @@ class Web:
             except OSError as error:
                 _log.error("signing keys not rotated, the old ones go on: %s", error)
 
-    def remember(self) -> None:
+    async def remember(self) -> None:
         """Keep what the room knows of devices; a full disk must not end the room."""
         try:
-            self.store.remember_devices(dict(self.room.known))
-        except sqlite3.Error as error:
+            await remember_devices(self.state, dict(self.room.known))
+        except StateAway as error:
             _log.error("names and times of devices not kept: %s", error)
 
 
 async def serve(config: WebConfig, stop: Stop) -> None:
     """Run the web application until `stop`; raises `Fault` with what a person can mend."""
-    store = Store(config.http.data_dir)
+    state: State = SqliteState(config.http.data_dir)
     try:
         try:
-            web = Web(config, store, time.time())
+            web = Web(config, state, await read_devices(state), time.time())
         except ConfigError as error:
             raise Fault(f"{stop.config_path or 'configuration'}: {error}") from None
         listener = listen(config.http.listen)
@@ -121,9 +126,9 @@ async def serve(config: WebConfig, stop: Stop) -> None:
             await serving
             for helper in helpers:
                 helper.cancel()
-        web.remember()
+        await web.remember()
     finally:
-        store.close()
+        await state.close()
 
 
 async def _feed_watchdog() -> None:

@@ -10,7 +10,7 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import count
 from urllib.parse import parse_qs, urlsplit
 
@@ -206,7 +206,7 @@ class Sockets:
             if socket.session == session:
                 self._end(socket, "the session has ended")
 
-    async def watch(self, remember: Callable[[], None]) -> None:
+    async def watch(self, remember: Callable[[], Awaitable[None]]) -> None:
         """Close sockets whose session ran out, renew what the room renews; for ever.
 
         A socket lives as long as its session, not its token: whoever recycled over HTTP in time
@@ -223,7 +223,7 @@ class Sockets:
                         self._end(socket, "the token has expired")
             self.apply(self._room.tick(now_s))
             if round_number % 30 == 0:
-                await asyncio.to_thread(remember)
+                await remember()
 
     def _end(self, socket: Socket, reason: str) -> None:
         self._forget(Close(socket.id, CLOSE_LOGIN_AGAIN, reason))
