@@ -5,22 +5,17 @@ demo's way), where a login link is logged, too. `letters` writes them.
 """
 
 import asyncio
-import contextlib
 import logging
 import secrets
 import ssl
 import time
-from email.errors import MessageError
-from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
 from ucam.base.backoff import Backoff
-from ucam.base.config import ConfigError
 from ucam.base.files import write_atomically
 from ucam.web.config import MAIL_PORTS, Smtp, check_mail_url
 from ucam.web.ice import read_secret
@@ -30,17 +25,6 @@ _log = logging.getLogger(__name__)
 MAX_WAITING_MAILS = 100
 TRIES = 5
 SEND_TIMEOUT_S = 20.0
-
-
-def sender_address(text: str, site_host: str) -> Address:
-    """The `From` of `[smtp] from`: `"ucam <cams@example.com>"`, or a name alone, which then
-    writes from this site's host. Raises `ConfigError`."""
-    name, address = parseaddr(text) if "@" in text else (text, f"ucam@{site_host}")
-    local, _, domain = address.rpartition("@")
-    with contextlib.suppress(MessageError, ValueError, IndexError):
-        if text.isprintable() and local and domain:
-            return Address(name, local, domain)
-    raise ConfigError(f'smtp.from: {text!r} is not usable; write "ucam <cams@example.com>"')
 
 
 class MailServer:
