@@ -2,27 +2,46 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from support.redis import RedisServer, redis_server
 from ucam.base.jid import JID
 from ucam.base.service import Fault
 from ucam.web.members import Known
+from ucam.web.redis_link import connect
 from ucam.web.remembered import read_devices, remember_devices
 from ucam.web.sessions import Session
 from ucam.web.state import DROP, KEEP, Decision, Limit, Put, State
+from ucam.web.state_redis import RedisState
 from ucam.web.state_sqlite import SqliteState
 
 YARD, TILL = JID.parse("yard@home.loc"), JID.parse("till@shop.loc")
 
 
-@pytest.fixture
-async def states(tmp_path: Path) -> AsyncIterator[tuple[State, State]]:
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+async def states(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[tuple[State, State]]:
     """Two connections to one state."""
-    one, other = SqliteState(tmp_path), SqliteState(tmp_path)
+    one: State
+    other: State
+    if request.param == "sqlite":
+        one, other = SqliteState(tmp_path), SqliteState(tmp_path)
+    else:
+        url = request.getfixturevalue("redis").url
+        one = RedisState(client := connect(url))
+        await client.flushall()
+        other = RedisState(connect(url))
     yield one, other
     await one.close()
     await other.close()
