@@ -13,20 +13,30 @@ over several processes; all of it may raise `StateAway`.
 """
 
 import hashlib
+import logging
 import secrets
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
 from ucam.base.jid import JID
 from ucam.base.tokens import Claims, Role
 from ucam.web.access import Party
+from ucam.web.clients import Client
 from ucam.web.issuer import Issued, Issuer
 from ucam.web.state import KEEP, Decision, Put, State
 
+_log = logging.getLogger(__name__)
+
 GRACE_S = 10.0
-LINKS, SESSIONS = "links", "sessions"
+# A visit is noted once in this time: each note is a sync to the disk.
+SEEN_S = 60.0
+# Verifiers hold these ids in memory; as many tokens can't end in a system of this size.
+MAX_REVOKED = 5000
+LINKS, SESSIONS, REPLACED = "links", "sessions", "replaced"
+Made = Literal["login", "hand", "enrolled"]
+"""How a session's first token came about."""
 T = TypeVar("T")
 
 
@@ -43,7 +53,7 @@ class SessionError(ValueError):
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """A session as it is kept, under its id, in its person's or device's list."""
+    """A session as it is kept, under its id."""
 
     jid: str
     role: Role
@@ -59,6 +69,19 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     previous_jti: str | None = None
     rotated_s: float | None = None
     ended: bool = False
+    loc: tuple[str, ...] = ()
+    """The locations that its current token names."""
+    made: Made = "login"
+    began_s: float = 0
+    seen_s: float = 0
+    """When somebody came with one of its tokens, to within `SEEN_S`."""
+    agent: str = ""
+    network: str = ""
+
+    @property
+    def party(self) -> Party:
+        """Whose it is."""
+        return Party(JID.parse_bare(self.jid), self.role)
 
     def accepts(self, jti: str, now_s: float) -> bool:
         """Whether a token of this session may still be used to come in."""
@@ -71,7 +94,15 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
     def put(self) -> Put:
         """The record to write."""
-        return Put(msgspec.json.encode(self), self.latest_exp, self.jid)
+        return Put(msgspec.json.encode(self), self.latest_exp, "")
+
+    def seen(self, client: Client | None, now_s: float) -> "Session":
+        """With a visit noted."""
+        if client is None:
+            return self
+        return msgspec.structs.replace(
+            self, seen_s=now_s, agent=client.agent or self.agent, network=client.network
+        )
 
 
 class Sessions:
@@ -91,7 +122,7 @@ class Sessions:
         await self._state.put(LINKS, _hash(token), Put(str(jid).encode(), until_s), now_s)
         return token
 
-    async def redeem_link(self, token: str, now_s: float) -> Issued:
+    async def redeem_link(self, token: str, now_s: float, client: Client | None = None) -> Issued:
         """Use up a login token and begin a session; raises `LinkError`."""
         jid = await self._state.take(LINKS, _hash(token), now_s)
         if jid is None:
@@ -101,12 +132,19 @@ class Sessions:
             raise LinkError("this link is not valid any more")
         ends_s = now_s + self.issuer.config.userauth.session_lifetime
         claims = self.issuer.claims(party, secrets.token_urlsafe(16), now_s, ends_s)
-        await self._state.put(SESSIONS, _id(claims), _begun(claims, ends_s).put(), now_s)
+        session = _begun(claims, ends_s, "login", now_s).seen(client, now_s)
+        await self._state.put(SESSIONS, _id(claims), session.put(), now_s)
         return self.issuer.issue(claims)
 
     # Tokens
 
-    async def recycle(self, claims: Claims, now_s: float) -> Issued:
+    async def keep(self, claims: Claims, made: Made, now_s: float) -> None:
+        """Put a token that was made by hand into the list, so that it can be revoked before
+        anybody came with it."""
+        session = _begun(claims, None, made, now_s)
+        await self._state.put(SESSIONS, _id(claims), session.put(), now_s)
+
+    async def recycle(self, claims: Claims, now_s: float, client: Client | None = None) -> Issued:
         """The successor of a verified token; raises `SessionError`."""
         party = self._admitted(claims)
         # Made beforehand: a rule may run again, and must decide the same.
@@ -124,7 +162,8 @@ class Sessions:
                     current_used=False,
                     previous_jti=claims.jti,
                     rotated_s=now_s,
-                )
+                    loc=fresh.loc,
+                ).seen(client, now_s)
                 return session, session
             if session.accepts(claims.jti, now_s):
                 return None, session
@@ -135,13 +174,17 @@ class Sessions:
         if session.ended:
             text = "an old token was used again; the session has ended"
             raise SessionError(text, ended=_id(claims))
+        if not set(claims.loc) <= set(fresh.loc):
+            # The token that was replaced still says more than its owner may see now.
+            put = Put(b"", claims.exp, "")
+            await self._state.put(REPLACED, claims.jti, put, now_s)
         return self.issuer.issue(
             msgspec.structs.replace(
                 fresh, jti=session.current_jti, iat=session.current_iat, exp=session.current_exp
             )
         )
 
-    async def enter(self, claims: Claims, now_s: float) -> None:
+    async def enter(self, claims: Claims, now_s: float, client: Client | None = None) -> None:
         """Let a verified token's owner in.
 
         Raises `SessionError`. A token that was recycled away is refused here, but ends nothing:
@@ -150,9 +193,12 @@ class Sessions:
         self._admitted(claims)
 
         def rule(session: Session) -> tuple[Session | None, bool]:
-            if claims.jti == session.current_jti and not session.current_used:
-                return msgspec.structs.replace(session, current_used=True), True
-            return None, session.accepts(claims.jti, now_s)
+            if not session.accepts(claims.jti, now_s):
+                return None, False
+            changed = session if now_s - session.seen_s < SEEN_S else session.seen(client, now_s)
+            if claims.jti == session.current_jti:
+                changed = msgspec.structs.replace(changed, current_used=True)
+            return (None if changed == session else changed), True
 
         if not await self._change(claims, rule, now_s):
             raise SessionError("this token was replaced by a newer one")
@@ -168,6 +214,51 @@ class Sessions:
         await self._change(claims, lambda s: (msgspec.structs.replace(s, ended=True), None), now_s)
         return _id(claims)
 
+    # Lists
+
+    async def living(self, now_s: float) -> dict[str, Session]:
+        """Every session that has not ended, by its id."""
+        return {
+            sid: session
+            for sid, session in (await self._all(now_s)).items()
+            if not session.ended and session.current_exp > now_s
+        }
+
+    async def end_by_id(self, sid: str, now_s: float, jid: str | None = None) -> Session | None:
+        """End a session, of `jid` if given; what it was, None when there is no such session."""
+
+        def rule(record: bytes | None) -> tuple[Decision, Session | None]:
+            session = None if record is None else _decode(record)
+            if session is None or session.ended or jid not in (None, session.jid):
+                return KEEP, None
+            return msgspec.structs.replace(session, ended=True).put(), session
+
+        return await self._state.change(SESSIONS, sid, rule, now_s)
+
+    async def revoked(self, now_s: float) -> frozenset[str]:
+        """Ids (`sid` or `jti`) of tokens that have not expired and open nothing any more.
+
+        For verifiers that ask nobody else: what has ended, whose owner lost access, and what says
+        more than its owner may see since the configuration changed.
+        """
+        access = self.issuer.access
+        sessions = await self._all(now_s)
+        ids = {
+            sid: session.latest_exp
+            for sid, session in sessions.items()
+            if session.ended
+            or not set(session.loc) <= set(access.locations_of(session.party))
+            or not access.admits(session.party)
+        }
+        ids |= dict.fromkeys(await self._state.owned(REPLACED, "", now_s), 0)
+        if len(ids) > MAX_REVOKED:
+            _log.error("%d tokens are revoked, more than verifiers are told", len(ids))
+        return frozenset(sorted(ids, key=lambda sid: -ids[sid])[:MAX_REVOKED])
+
+    async def _all(self, now_s: float) -> dict[str, Session]:
+        records = await self._state.owned(SESSIONS, "", now_s)
+        return {sid: _decode(record) for sid, record in records.items()}
+
     # Inside
 
     async def _change(
@@ -180,7 +271,7 @@ class Sessions:
                 session = _decode(record)
             elif claims.role != "user":
                 # A record only ends when its last token has expired, so this one is new here.
-                session = _begun(claims, None)
+                session = _begun(claims, None, "hand", claims.iat)
             else:
                 return KEEP, SessionError("the session is over")
             if session.ended or (session.jid, session.role) != (claims.sub, claims.role):
@@ -204,7 +295,7 @@ class Sessions:
         return party
 
 
-def _begun(claims: Claims, ends_s: float | None) -> Session:
+def _begun(claims: Claims, ends_s: float | None, made: Made, now_s: float) -> Session:
     return Session(
         jid=claims.sub,
         role=claims.role,
@@ -213,6 +304,9 @@ def _begun(claims: Claims, ends_s: float | None) -> Session:
         current_iat=claims.iat,
         current_exp=claims.exp,
         latest_exp=claims.exp,
+        loc=claims.loc,
+        made=made,
+        began_s=now_s,
     )
 
 

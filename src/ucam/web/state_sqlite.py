@@ -81,7 +81,7 @@ class SqliteState:
         for sid, *values in self._db.execute(f"SELECT sid, {columns} FROM sessions").fetchall():  # noqa: S608
             row = dict(zip(names, values, strict=True))
             row["ended"], row["current_used"] = bool(row["ended"]), bool(row["current_used"])
-            put = Put(msgspec.json.encode(row), row["latest_exp"], row["jid"])
+            put = Put(msgspec.json.encode(row), row["latest_exp"], "")
             self._write("sessions", sid, put)
         for jid, name, seen_us in self._db.execute("SELECT * FROM devices").fetchall():
             value = msgspec.json.encode({"name": name, "last_seen_us": seen_us})
