@@ -7,7 +7,7 @@ than `MAILS_PER_HOUR` digests go out in an hour; what waits longer is told in th
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -106,6 +106,12 @@ class Alerts:
             trouble.told = True
             news.append(News(subject, trouble.text, trouble.since_s, None))
         return tuple(sorted(news, key=lambda one: (one.until_s is not None, one.since_s)))
+
+    def resume(self, told: Iterable[News], now_s: float) -> None:
+        """Take over from a process before this one: these were told, and may last."""
+        for news in told:
+            trouble = _Trouble(news.since_s, news.text, now_s, told=True, counts=True)
+            self._troubles.setdefault(news.subject, trouble)
 
     def standing(self) -> tuple[News, ...]:
         """The troubles that were told and last."""

@@ -19,6 +19,8 @@ import msgspec
 from ucam.base.files import sync_directory
 from ucam.base.times import format_utc
 from ucam.web.config import Audit
+from ucam.web.limits import Bucket
+from ucam.web.metrics import EVENTS
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +28,8 @@ MAX_WAITING_ENTRIES = 4096
 MAX_FILE_BYTES = 4 << 20
 MAX_TEXT_CHARACTERS = 300
 MOST_ENTRIES = 1000
+REFUSALS_PER_S = 0.2
+REFUSAL_BURST = 100
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="kebab"):
@@ -71,6 +75,8 @@ class AuditLog:
         self.lost = 0
         """Entries that could not be written, and are not told in the log yet."""
         self._failing = False
+        # Strangers write these: many a second would push all else out of the log.
+        self._refusals = Bucket(REFUSALS_PER_S, REFUSAL_BURST, time.monotonic())
 
     def note(
         self,
@@ -86,11 +92,19 @@ class AuditLog:
     ) -> None:
         """Queue an entry; never waits."""
         assert what in ACTIONS, what
-        texts = {"object": object, "network": network, "agent": agent, "detail": detail}
+        EVENTS.labels(what).inc()
+        if what == "refused" and not self._refusals.take(time.monotonic()):
+            return
+        texts = {
+            "object": None if object is None else str(object),
+            "network": network,
+            "agent": agent,
+            "detail": detail,
+        }
         entry = Entry(
             time=format_utc(time.time_ns() // 1000),
             what=what,
-            who=who,
+            who=None if who is None else str(who),  # a JID is more than msgspec writes
             role=role,
             locations=locations,
             **{name: text and text[:MAX_TEXT_CHARACTERS] for name, text in texts.items()},
@@ -108,7 +122,11 @@ class AuditLog:
                 first = await self._queue.get()
                 await _to_its_end(self._write([first, *self._waiting()]))
         finally:
-            await _to_its_end(self._write([*self._waiting()]))
+            await _to_its_end(self.write_out())
+
+    async def write_out(self) -> None:
+        """Write what is queued, for who doesn't `run`."""
+        await self._write([*self._waiting()])
 
     async def read(
         self, query: "Query", locations: frozenset[str], *, everything: bool

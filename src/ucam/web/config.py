@@ -14,7 +14,7 @@ import msgspec
 
 from ucam.base.config import Section, WrongValueError
 from ucam.base.jid import JID
-from ucam.base.units import Duration, Listen, Size, WebUrl
+from ucam.base.units import Duration, Listen, Size, StateUrl, WebUrl
 
 # A token must not outlive its signing key, which changes after as long.
 MAX_TOKEN_VALIDITY_S = 366 * 86400.0
@@ -143,11 +143,7 @@ class Ice(Section, kw_only=True, frozen=True):
 
 
 class State(Section, kw_only=True, frozen=True):
-    url: str = "sqlite"
-
-    def __post_init__(self) -> None:
-        if self.url != "sqlite":
-            raise WrongValueError("url", 'this version keeps its state in "sqlite" alone')
+    url: StateUrl = StateUrl("sqlite")
 
 
 class Alerts(Section, kw_only=True, frozen=True):

@@ -28,6 +28,27 @@ class Unauthorized(HTTPException):
         self.code = code
 
 
+class Forbidden(HTTPException):
+    """403: a token of another role."""
+
+    status_code = 403
+
+
+class NotHere(HTTPException):
+    """404: absent, or not for whoever asks: which one isn't told."""
+
+    status_code = 404
+
+
+class TooManyRequests(HTTPException):
+    """429: a limit over time; a quarter of an hour later it has passed."""
+
+    status_code = 429
+
+    def __init__(self, text: str) -> None:
+        super().__init__(detail=text, headers={"Retry-After": "900"})
+
+
 _CODES = {
     400: "bad-request",
     401: "login-again",
@@ -35,12 +56,34 @@ _CODES = {
     404: "not-found",
     405: "wrong-method",
     413: "too-large",
+    429: "too-many",
     503: "unavailable",
 }
 
 
-def refuse(_request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-    """The answer for any refused request."""
+# Without a link of the page's own: it must read well where the page was never built.
+_NOTHING_HERE = b"""\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Nothing here</title>
+</head>
+<body>
+<h1>There is nothing here</h1>
+<p>The address may be mistyped, or it was one that is gone.</p>
+<p><a href="/">To your cameras</a></p>
+</body>
+</html>
+"""
+
+
+def refuse(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """The answer for any refused request; a browser that looks for a page gets one."""
+    if error.status_code == 404 and "text/html" in request.headers.get("accept", ""):
+        return Response(_NOTHING_HERE, status_code=404, media_type="text/html")
     code = error.code if isinstance(error, Unauthorized) else _CODES.get(error.status_code)
     headers = dict(error.headers or {})
     if error.status_code == 401:

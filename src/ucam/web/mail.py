@@ -19,6 +19,7 @@ from ucam.base.backoff import Backoff
 from ucam.base.files import write_atomically
 from ucam.web.config import MAIL_PORTS, Smtp, check_mail_url
 from ucam.web.ice import read_secret
+from ucam.web.metrics import MAILS
 
 _log = logging.getLogger(__name__)
 
@@ -95,11 +96,17 @@ class Mailer:
         """Send by another way from the next try on."""
         self._way = way
 
+    @property
+    def waiting(self) -> int:
+        """Mails that are queued."""
+        return self._queue.qsize()
+
     def submit(self, mail: EmailMessage) -> None:
         """Queue a mail; never waits."""
         try:
             self._queue.put_nowait(mail)
         except asyncio.QueueFull:
+            MAILS.labels("dropped").inc()
             _log.error("mail to %s dropped: %d mails wait already", mail["To"], MAX_WAITING_MAILS)
 
     async def run(self) -> None:
@@ -116,9 +123,11 @@ class Mailer:
             except (aiosmtplib.SMTPException, OSError) as error:
                 why, final = f"{type(error).__name__}: {error}", False
             else:
+                MAILS.labels("sent").inc()
                 self._backoff.reset()
                 return
             if final or not left:
+                MAILS.labels("given up").inc()
                 _log.error("mail to %s not sent, given up: %s", mail["To"], why)
                 return
             delay_s = self._backoff.next_delay_s()
