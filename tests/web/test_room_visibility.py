@@ -30,7 +30,7 @@ from ucam.protocol.messages import (
 )
 from ucam.web.access import Access
 from ucam.web.config import WebConfig
-from ucam.web.members import Close, Effect, Newcomer, Send
+from ucam.web.members import Close, Effect, Newcomer, Send, Tell
 from ucam.web.room import Room
 
 Party = tuple[str, Role]
@@ -218,6 +218,8 @@ class Visibility(RuleBasedStateMachine):
         for effect in effects:
             if isinstance(effect, Close):
                 self.here.pop(effect.connection, None)
+                continue
+            if isinstance(effect, Tell):
                 continue
             assert isinstance(effect, Send)
             assert len(set(effect.to)) == len(effect.to), "told twice"

@@ -94,6 +94,7 @@ export interface Location {
   timezone: string | null;
   storage: string | null;
   devices: LocationDevice[];
+  users: string[] | null;
 }
 
 /** Device to a viewer: an offer or an ICE candidate. Without `to`: "I am ready". */
@@ -154,7 +155,7 @@ export interface StorageAddress {
   fingerprint: string;
 }
 
-/** Server to who just connected. */
+/** Server to who just connected, and again when what it told has changed: it replaces all. */
 export interface Welcome {
   type: 'Welcome';
   jid: string;
@@ -162,6 +163,7 @@ export interface Welcome {
   'ice-servers': IceServer[];
   'server-time': string;
   locations: Location[];
+  chat: Chat[];
 }
 
 export interface Status extends StatusFields {

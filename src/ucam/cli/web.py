@@ -37,18 +37,22 @@ def run(args: argparse.Namespace) -> int:
 
 def _rotate(args: argparse.Namespace) -> int:
     from ucam.web.config import WebConfig
+    from ucam.web import shared_keys
     from ucam.web.keys import KeyStore, TooSoonError
 
     config = load_or_explain(args.config, WebConfig)
     if config is None:
         return 1
     now_s = time.time()
-    try:
-        keys = KeyStore(config.http.data_dir, now_s)
+
+    def rotate(keys: KeyStore) -> None:
         if args.distrust_old:
             keys.begin_anew(now_s)
         else:
             keys.rotate(now_s)
+
+    try:
+        shared_keys.use(config, now_s, rotate)
     except (Fault, TooSoonError) as error:
         print(f"ucam web rotate-keys: {error}", file=sys.stderr)
         return 1

@@ -78,16 +78,8 @@ class LocationInfo(Record, frozen=True, kw_only=True, omit_defaults=False):
     timezone: str | None
     storage: str | None
     devices: tuple[DeviceInfo, ...]
-
-
-class Welcome(Message, frozen=True, kw_only=True, omit_defaults=False):
-    """Server to who just connected."""
-
-    jid: str
-    roster: tuple[Peer, ...]
-    ice_servers: tuple[IceServer, ...]
-    server_time: str
-    locations: tuple[LocationInfo, ...]
+    users: tuple[str, ...] | None = None
+    """Who may see it; told to its storage alone, which believes tokens by itself."""
 
 
 class Connect(Message, frozen=True, kw_only=True, omit_defaults=False):
@@ -161,12 +153,30 @@ class Chat(Message, frozen=True, kw_only=True):
     time: str | None = None
 
 
+class Welcome(Message, frozen=True, kw_only=True, omit_defaults=False):
+    """Server to who just connected, and again when what it told has changed: it replaces all.
+
+    `chat`: what was said to the room lately, oldest first; nothing to devices.
+    """
+
+    jid: str
+    roster: tuple[Peer, ...]
+    ice_servers: tuple[IceServer, ...]
+    server_time: str
+    locations: tuple[LocationInfo, ...]
+    chat: tuple[Chat, ...] = ()
+
+
 class Error(Message, frozen=True, kw_only=True):
     """Server to sender. `about` is the call, or the type, of the message that was refused."""
 
     code: str
     text: str
     about: str | None = None
+
+
+class TokensChanged(Message, frozen=True, kw_only=True):
+    """Server to storages: other keys sign, or tokens were revoked. Ask for the key set anew."""
 
 
 class Status(Message, frozen=True, kw_only=True):
@@ -186,6 +196,7 @@ AnyMessage = (
     | EndMedia
     | Chat
     | Error
+    | TokensChanged
     | Status
 )
 _Coded = (
@@ -198,6 +209,7 @@ _Coded = (
     | EndMedia
     | Chat
     | Error
+    | TokensChanged
 )
 _decoder = msgspec.json.Decoder(_Coded)
 _raw_decoder = msgspec.json.Decoder(dict[str, Any])

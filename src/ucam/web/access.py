@@ -55,14 +55,20 @@ class Access:
 
     def locations_of(self, party: Party) -> tuple[str, ...]:
         """Names of the locations that `party` may see, in the configuration's order."""
-        if not self.admits(party):
-            return ()
         if (names := self._seen.get(party)) is None:
+            if not self.admits(party):
+                return ()
             names = tuple(
                 name for name, place in self.locations.items() if self._belongs(party, place)
             )
             self._seen[party] = names
         return names
+
+    def viewers_of(self, name: str) -> tuple[str, ...]:
+        """Every person who may see a location, in order."""
+        place = self.locations[name]
+        people = sorted(p for p in self._allowed if self._belongs(Party(p, "user"), place))
+        return tuple(str(person) for person in people)
 
     def shared(self, one: Party, other: Party) -> tuple[str, ...]:
         """The locations through which two parties see each other; empty: they don't."""

@@ -121,6 +121,30 @@ class KeyStore:
             self._write(Keys(_generate(), _generate(), now_s))
             self._load()
 
+    @property
+    def kept(self) -> Keys:
+        """All of them, with their private parts."""
+        self._refresh()
+        return self._keys
+
+    def take_over(self, keys: Keys) -> None:
+        """Use these keys from now on, for they are shared; raises `Fault`.
+
+        Keys of our own that they don't descend from are put aside, not lost.
+        """
+        try:
+            with _locked(self._path.parent):
+                known = (keys.current, keys.next, *(p.key for p in keys.previous or ()))
+                if self._signing.kid not in {key.get("kid") for key in known}:
+                    aside = self._path.with_suffix(".before-sharing.json")
+                    _log.warning("our own signing keys are replaced; they stand in %s", aside)
+                    write_atomically(aside, self._path.read_bytes())
+                    give_to_owner(aside)
+                self._write(keys)
+                self._load()
+        except OSError as error:
+            raise Fault(f"the signing keys {self._path} can't be written: {error}") from None
+
     def _replace(self, old: Keys, now_s: float) -> None:
         kept = tuple(key for key in old.previous or () if key.until_s > now_s)
         if len(kept) >= MAX_PREVIOUS:

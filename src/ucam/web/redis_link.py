@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 import redis.asyncio as aioredis
 from redis.asyncio.retry import Retry
@@ -48,11 +47,3 @@ def away() -> Iterator[None]:
         yield
     except (RedisError, OSError, TimeoutError) as error:
         raise StateAway(f"Redis: {type(error).__name__}: {error}") from None
-
-
-def shown(url: str) -> str:
-    """The address without user and password."""
-    parts = urlsplit(url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{host}{port}{parts.path}"
