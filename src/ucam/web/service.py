@@ -29,7 +29,7 @@ from ucam.web.issuer import Issuer
 from ucam.web.keys import KeyStore
 from ucam.web.login import Logins
 from ucam.web.mail import Mailer, mail_way
-from ucam.web.members import Known
+from ucam.web.members import Known, Opened
 from ucam.web.page import Page
 from ucam.web.redis_link import connect
 from ucam.web.remembered import read_devices, remember_devices
@@ -67,6 +67,7 @@ class Web:
         self.revoked = Revocations(self.sessions, self.keys)
         authority = Authority(verifier, self.sessions, self.audit, self._end_session)
         self.sockets.authority = authority
+        self.sockets.on_opened = self._note_call
         self.alerts = AlertMails(state, self.mailer, self.room.present, config)
         invites = Invites(state, self.sessions)
         self.bus = None if config.state.url.is_sqlite else self._make_bus(config.state.url)
@@ -91,6 +92,15 @@ class Web:
     def _end_session(self, sid: str) -> None:
         self.sockets.end_session(sid)
         self.revoked.look_now()
+
+    def _note_call(self, call: Opened) -> None:
+        self.audit.note(
+            "watch" if call.kind == "live" else "recordings",
+            who=call.viewer.jid,
+            role=call.viewer.role,
+            object=call.device.jid,
+            locations=call.locations,
+        )
 
     def _tell_storages(self) -> None:
         self.sockets.apply(self.room.tokens_changed())
