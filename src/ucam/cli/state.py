@@ -10,6 +10,7 @@ from ucam.base.config import WrongValueError
 from ucam.base.jid import JIDError
 from ucam.base.service import Fault
 from ucam.cli.service import load_or_explain
+from ucam.web import shared_keys
 from ucam.web.audit import AuditLog
 from ucam.web.config import WebConfig
 from ucam.web.issuer import Issuer
@@ -22,11 +23,11 @@ from ucam.web.state import State, StateAway
 class Office:
     """The parts of the web application that a command needs. `audit` is written at the end."""
 
-    def __init__(self, config: WebConfig, state: State) -> None:
+    def __init__(self, config: WebConfig, keys: KeyStore, state: State, now_s: float) -> None:
         self.config = config
         self.state = state
-        self.now_s = time.time()
-        self.issuer = Issuer(KeyStore(config.http.data_dir, self.now_s), config)
+        self.now_s = now_s
+        self.issuer = Issuer(keys, config)
         self.sessions = Sessions(state, self.issuer)
         self.audit = AuditLog(config.http.data_dir, config.audit)
 
@@ -56,7 +57,11 @@ def in_office(
 async def _work(config: WebConfig, work: Callable[[Office], Awaitable[int]]) -> int:
     state = open_state(config)
     try:
-        office = Office(config, state)
+        now_s = time.time()
+        keys = KeyStore(config.http.data_dir, now_s)
+        if not config.state.url.is_sqlite:
+            await shared_keys.share(keys, state, now_s)
+        office = Office(config, keys, state, now_s)
         status = await work(office)
         await office.audit.write_out()
         return status

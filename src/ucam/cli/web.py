@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _rotate(args: argparse.Namespace) -> int:
-    from ucam.web.config import WebConfig
     from ucam.web import shared_keys
+    from ucam.web.config import WebConfig
     from ucam.web.keys import KeyStore, TooSoonError
 
     config = load_or_explain(args.config, WebConfig)

@@ -20,6 +20,7 @@ from ucam.protocol.messages import (
     OfferMedia,
     RequestMedia,
     Status,
+    TokensChanged,
     Welcome,
 )
 from ucam.storage.layout import Place
@@ -52,6 +53,7 @@ class StorageRoom:
             web_url, tokens, handlers, name=jid.local, capabilities=CAPABILITIES
         )
         self.peers: LatePeers | None = None
+        self.on_tokens_changed: Callable[[], None] = lambda: None
         self._tokens = tokens
         self._status = status
         self._spools: dict[str, tuple[float, int, int]] = {}
@@ -92,6 +94,8 @@ class StorageRoom:
     # From the room
 
     def _connected(self, welcome: Welcome) -> None:
+        # While we were away nobody told us.
+        self.on_tokens_changed()
         if self.peers is not None:
             self.peers.ice_servers = welcome.ice_servers
         self._told = {}
@@ -109,6 +113,8 @@ class StorageRoom:
         match message:
             case Status(fields=fields, from_=str(sender)):
                 self._heard(sender, fields)
+            case TokensChanged():
+                self.on_tokens_changed()
             case Error():
                 _log.info("the room: %s (%s)", message.text, message.about)
             case Connect():

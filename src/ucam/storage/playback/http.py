@@ -5,7 +5,6 @@ A token is needed, of a user or a player: `Authorization: Bearer`, or `?token=` 
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from urllib.parse import parse_qs
 import uvicorn
 
 from ucam.base.service import Fault
+from ucam.base.tokens import Claims
 from ucam.base.units import Listen
 from ucam.storage.access import Access, Denied
 from ucam.storage.playback.answers import Answer, Endless, Method, Request, problem
@@ -45,21 +45,27 @@ class HttpApi:
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        answer, until_s = await self._answer(scope, headers)
+        answer, claims = await self._answer(scope, headers)
         gone = asyncio.Event()
         watching = asyncio.create_task(_watch(receive, gone))
         try:
             body = scope["method"] != "HEAD"
-            await _send(answer, send, lambda: gone.is_set() or time.time() > until_s, body=body)
+            await _send(answer, send, lambda: gone.is_set() or self._over(claims), body=body)
         finally:
             watching.cancel()
             answer.close()
 
-    async def _answer(self, scope: Scope, headers: dict[str, str]) -> tuple[Answer, float]:
-        """What to say, and until when (s since 1970) the token is good for more of it."""
+    def _over(self, claims: Claims | None) -> bool:
+        """Whether a token isn't good for more of an endless answer."""
+        if claims is None:
+            return False
+        return time.time() > claims.exp or self._access.withdrawn(claims) is not None
+
+    async def _answer(self, scope: Scope, headers: dict[str, str]) -> tuple[Answer, Claims | None]:
+        """What to say, and the token that must stay good while it is said, if that has no end."""
         method = _METHODS.get(scope["method"])
         if method is None:
-            return problem(405, "bad-method", "only GET, HEAD, PUT and DELETE"), math.inf
+            return problem(405, "bad-method", "only GET, HEAD, PUT and DELETE"), None
         query = scope["query_string"].decode("latin-1")
         try:
             token = _token(headers, query)
@@ -67,7 +73,7 @@ class HttpApi:
         except Denied as denied:
             answer = problem(denied.status, "denied", str(denied))
             answer.headers["www-authenticate"] = "Bearer"
-            return answer, math.inf
+            return answer, None
         path = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
         request = Request(
             path,
@@ -79,7 +85,7 @@ class HttpApi:
             token=token,
         )
         answer = await self._handler.handle(request)
-        return answer, claims.exp if isinstance(answer.body, Endless) else math.inf
+        return answer, claims if isinstance(answer.body, Endless) else None
 
 
 def _token(headers: dict[str, str], query: str) -> str:
