@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from ucam.base.jid import JID, JIDError
+from ucam.base.jid import JID
 from ucam.web.alerts import Alerts, Kind, News, Subject
 from ucam.web.config import WebConfig
 from ucam.web.health import Presence, findings
@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 LOOK_S = 5.0
 LEASE_S = 60.0
+# The line that took the cameras away may be the mail's as well.
+GOOD_FOR_S = 24 * 3600.0
 SHELF = "alerts"
 
 
@@ -63,7 +65,10 @@ class AlertMails:
 
     async def run(self) -> None:
         """Look every few seconds, for ever."""
-        await self._remember_told()
+        try:
+            await self.remember_told(time.time())
+        except StateAway as error:
+            _log.warning("alerts: what was told before is not known: %s", error)
         while True:
             await asyncio.sleep(LOOK_S)
             try:
@@ -84,7 +89,7 @@ class AlertMails:
         for jid in self._config.alerts.emails:
             site = self._config.http.public_url
             mail = alert_mail(self._config.sender, jid, news, self._name_of, site, now_s)
-            self._mailer.submit(mail)
+            self._mailer.submit(mail, GOOD_FOR_S)
         _log.info("alerts: %d lines mailed", len(news))
 
     def _name_of(self, jid: JID) -> tuple[str, str, str | None]:
@@ -110,17 +115,13 @@ class AlertMails:
         ]
         await self._state.put(SHELF, "told", Put(msgspec.json.encode(told), None), now_s)
 
-    async def _remember_told(self) -> None:
-        """After a restart: what people know already is no news, but its end is."""
-        try:
-            record = await self._state.get(SHELF, "told", time.time())
-            told = [] if record is None else msgspec.json.decode(record, type=list[_Told])
-            news = [
-                News(Subject(JID.parse_bare(one.device), one.kind), one.text, one.since_s, None)
-                for one in told
-            ]
-        except (StateAway, msgspec.DecodeError, JIDError) as error:
-            _log.warning("alerts: what was told before is not known: %s", error)
-            return
-        self._alerts.resume(news, time.time())
-        self.change_config(self._config)
+    async def remember_told(self, now_s: float) -> None:
+        """After a restart: what people know already is no news, but its end is. Raises
+        `StateAway`."""
+        record = await self._state.get(SHELF, "told", now_s)
+        told = [] if record is None else msgspec.json.decode(record, type=list[_Told])
+        self._alerts.resume(
+            (News(Subject(JID(one.device), one.kind), one.text, one.since_s, None) for one in told),
+            now_s,
+        )
+        self.change_config(self._config)  # which may not know all of these devices any more

@@ -137,7 +137,7 @@ class Logins:
             _log.info("login asked for an address that isn't allowed")
         mail = await self._write(jid, now_s)
         if allowed:
-            self._mailer.submit(mail)
+            self._mailer.submit(mail, self._config.userauth.link_validity)
 
     async def _write(self, jid: JID, now_s: float) -> EmailMessage:
         """A mail with a fresh link; a stranger's opens nothing."""

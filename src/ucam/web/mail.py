@@ -9,6 +9,8 @@ import logging
 import secrets
 import ssl
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -24,7 +26,6 @@ from ucam.web.metrics import MAILS
 _log = logging.getLogger(__name__)
 
 MAX_WAITING_MAILS = 100
-TRIES = 5
 SEND_TIMEOUT_S = 20.0
 
 
@@ -82,57 +83,70 @@ def mail_way(config: Smtp) -> MailServer | Outbox:
     return MailServer(config.url or "", password)
 
 
-class Mailer:
-    """Sends mails one after the other, in the background, with retries."""
+@dataclass(slots=True)
+class _Queued:
+    mail: EmailMessage
+    until_s: float
+    backoff: Backoff
 
-    def __init__(self, way: MailServer | Outbox, backoff: Backoff | None = None) -> None:
+
+class Mailer:
+    """Sends mails one after the other, in the background; what fails for now is tried again, and
+    holds up no other."""
+
+    def __init__(
+        self, way: MailServer | Outbox, backoff: Callable[[], Backoff] = lambda: Backoff(2, 120)
+    ) -> None:
         self._way = way
-        self._backoff = backoff or Backoff(first_s=2, longest_s=60)
-        # Full means that the mail server has been away for long: the newest mail is dropped and
-        # told, for the person asks again while the older ones still wait.
-        self._queue: asyncio.Queue[EmailMessage] = asyncio.Queue(MAX_WAITING_MAILS)
+        self._backoff = backoff
+        # Bounded by `waiting`. Full means that the mail server has been away for long: the newest
+        # mail is dropped and told, for the person asks again while the older ones still wait.
+        self._queue: asyncio.Queue[_Queued] = asyncio.Queue()
+        self.waiting = 0
+        """Mails that are queued, being sent, or waiting for their next try."""
 
     def change_way(self, way: MailServer | Outbox) -> None:
         """Send by another way from the next try on."""
         self._way = way
 
-    @property
-    def waiting(self) -> int:
-        """Mails that are queued."""
-        return self._queue.qsize()
-
-    def submit(self, mail: EmailMessage) -> None:
-        """Queue a mail; never waits."""
-        try:
-            self._queue.put_nowait(mail)
-        except asyncio.QueueFull:
+    def submit(self, mail: EmailMessage, good_for_s: float) -> None:
+        """Queue a mail; never waits. After `good_for_s` it isn't worth another try."""
+        if self.waiting >= MAX_WAITING_MAILS:
             MAILS.labels("dropped").inc()
-            _log.error("mail to %s dropped: %d mails wait already", mail["To"], MAX_WAITING_MAILS)
+            _log.error("mail to %s dropped: %d mails wait already", mail["To"], self.waiting)
+            return
+        self.waiting += 1
+        until_s = time.monotonic() + good_for_s
+        self._queue.put_nowait(_Queued(mail, until_s, self._backoff()))
 
     async def run(self) -> None:
         """Send what is queued, for ever."""
         while True:
-            await self._deliver(await self._queue.get())
-
-    async def _deliver(self, mail: EmailMessage) -> None:
-        for left in reversed(range(TRIES)):
-            try:
-                await self._send(mail)
-            except aiosmtplib.SMTPResponseException as error:
-                why, final = f"{error.code} {error.message}", error.code >= 500
-            except (aiosmtplib.SMTPException, OSError) as error:
-                why, final = f"{type(error).__name__}: {error}", False
+            queued = await self._queue.get()
+            if not await self._is_done(queued):
+                delay_s = queued.backoff.next_delay_s()
+                asyncio.get_running_loop().call_later(delay_s, self._queue.put_nowait, queued)
             else:
-                MAILS.labels("sent").inc()
-                self._backoff.reset()
-                return
-            if final or not left:
-                MAILS.labels("given up").inc()
-                _log.error("mail to %s not sent, given up: %s", mail["To"], why)
-                return
-            delay_s = self._backoff.next_delay_s()
-            _log.warning("mail to %s not sent: %s; next try in %.0f s", mail["To"], why, delay_s)
-            await asyncio.sleep(delay_s)
+                self.waiting -= 1
+
+    async def _is_done(self, queued: _Queued) -> bool:
+        """Try once; whether it was sent, or is not worth another try."""
+        to = queued.mail["To"]
+        try:
+            await self._send(queued.mail)
+        except aiosmtplib.SMTPResponseException as error:
+            why, final = f"{error.code} {error.message}", error.code >= 500
+        except (aiosmtplib.SMTPException, OSError) as error:
+            why, final = f"{type(error).__name__}: {error}", False
+        else:
+            MAILS.labels("sent").inc()
+            return True
+        if final or time.monotonic() >= queued.until_s:
+            MAILS.labels("given up").inc()
+            _log.error("mail to %s not sent, given up: %s", to, why)
+            return True
+        _log.warning("mail to %s not sent for now: %s", to, why)
+        return False
 
     async def _send(self, mail: EmailMessage) -> None:
         # In a task of its own: aiosmtplib waits by asyncio.wait_for, which before Python 3.12
