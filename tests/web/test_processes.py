@@ -1,6 +1,7 @@
 """Two processes and a real Redis: one room, whichever process one came to."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from support.redis import PASSWORD, RedisServer, redis_server
 from support.site import Process, free_port
 from ucam.protocol.messages import (
     AnswerMedia,
+    AnyMessage,
     Chat,
     Connect,
     Disconnect,
@@ -24,7 +27,9 @@ from ucam.protocol.messages import (
     RequestMedia,
     Status,
     Welcome,
+    decode,
 )
+from ucam.web.elsewhere import SILENT_S
 from ucam.web.sessions import GRACE_S
 from web.helpers import ANN, BOB, TILL, TOML, YARD, Visitor, link_in
 
@@ -115,8 +120,6 @@ async def hear(
     visitor: Visitor, kind: type[M], fits: Callable[[M], bool] = lambda _message: True
 ) -> M:
     """The next message of a kind that fits; others are passed over."""
-    from ucam.protocol.messages import decode
-
     async with asyncio.timeout(PATIENCE_S):
         while True:
             message = decode(await visitor.socket.recv(), 4 << 20)
@@ -126,8 +129,6 @@ async def hear(
 
 async def until_roster(visitor: Visitor, wanted: set[str], roster: set[str] | None = None) -> None:
     """Wait until a visitor knows exactly these others, by Welcome, Connect and Disconnect."""
-    from ucam.protocol.messages import decode
-
     known = {peer.jid for peer in visitor.welcome.roster} if roster is None else set(roster)
     async with asyncio.timeout(PATIENCE_S):
         while known != wanted:
@@ -316,3 +317,122 @@ async def test_keys_are_shared_and_rotate_together(site: Site) -> None:
     for name in ("a", "b"):
         async with site.room(name, token):
             pass
+
+
+async def test_a_process_that_dies_takes_only_its_own_sockets(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    site = Site(tmp_path, redis)
+    a, b = site.processes["a"], site.processes["b"]
+    try:
+        a.start()
+        b.start()
+        ann = await site.log_in(ANN)
+        till, yard = (site.command("a", "token", jid) for jid in (TILL, YARD))
+        async with (
+            site.room("b", ann, "resource=one") as viewer,
+            site.room("b", yard, "resource=y") as here,
+        ):
+            async with site.room("a", till, "resource=t"):
+                await until_roster(viewer, {f"{YARD}/y", f"{TILL}/t"})
+                a.kill()
+                began_s = time.monotonic()
+                assert (await hear(viewer, Disconnect)).jid == f"{TILL}/t"
+                assert time.monotonic() - began_s > SILENT_S - 3  # no sooner than it must be dead
+            await here.say(Status(fields={"recording": "stored"}))
+            assert (await hear(viewer, Status)).from_ == f"{YARD}/y"
+            # The device comes to the one that lives, and the other comes back.
+            async with site.room("b", till, "resource=t2"):
+                assert (await hear(viewer, Connect)).jid == f"{TILL}/t2"
+            a.start()
+            async with site.room("a", till, "resource=t3"):
+                assert (
+                    await hear(viewer, Connect, lambda m: m.jid.endswith("t3"))
+                ).role == "device"
+            assert a.end() == 0
+    finally:
+        a.end()
+        b.end()
+
+
+@pytest.mark.parametrize("how", ["stopped", "hangs"])
+async def test_redis_away(tmp_path: Path, how: str) -> None:
+    with redis_server(tmp_path) as redis:
+        site = Site(tmp_path, redis)
+        try:
+            for process in site.processes.values():
+                process.start()
+            ann, till = await site.log_in(ANN), site.command("a", "token", TILL)
+            async with (
+                site.room("a", till, "resource=t") as device,
+                site.room("a", ann, "resource=here") as here,
+                site.room("b", ann, "resource=there") as there,
+            ):
+                await until_roster(there, {f"{TILL}/t", f"{ANN}/here"})
+                await until_roster(device, {f"{ANN}/there", f"{ANN}/here"})
+                (redis.stop if how == "stopped" else redis.pause)()
+                await _all_is_refused(site, ann)
+                # Who is in stays in, and goes on with who is at the same process.
+                await asyncio.sleep(SILENT_S + 2)  # longer than what a process may be silent
+                await here.say(RequestMedia(to=TILL, call="c", kind="live"))
+                assert (await hear(device, RequestMedia)).from_ == f"{ANN}/here"
+                await there.say(RequestMedia(to=TILL, call="c", kind="live"))
+                assert (await hear(there, Error)).code == "unavailable"
+
+                (redis.start if how == "stopped" else redis.go_on)()
+                async with asyncio.timeout(PATIENCE_S):
+                    while (await site.post("a", email=ANN)).status_code != 202:
+                        await asyncio.sleep(0.1)
+                await _reaches(there, device)
+                # Nobody was taken for dead meanwhile.
+                assert not [m for m in await _waiting(there) if isinstance(m, Disconnect)]
+                assert (await site.post("b", ann)).status_code == 200
+        finally:
+            for process in site.processes.values():
+                process.end()
+
+
+async def _all_is_refused(site: Site, token: str) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while (await site.post("a", email=ANN)).status_code != 503:
+            await asyncio.sleep(0.1)
+    for answer in (
+        await site.post("b", email="nobody@example.com"),
+        await site.post("b", token="x" * 43),
+        await site.post("a", token),
+    ):
+        assert answer.status_code == 503
+        assert answer.json()["error"]["code"] == "unavailable"
+        assert "try again" in answer.json()["error"]["text"]
+    with pytest.raises(InvalidStatus) as refused:
+        async with site.room("a", token):
+            pass
+    assert refused.value.response.status_code == 503
+    url = f"{site.url.replace('http', 'ws', 1)}/ws?auth={token}"
+    async with connect(url, origin=site.url) as page:  # type: ignore[arg-type]
+        await page.wait_closed()
+        assert page.close_code == 1013
+
+
+async def _reaches(viewer: Visitor, device: Visitor) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            await viewer.say(RequestMedia(to=TILL, call="again", kind="live"))
+            try:
+                async with asyncio.timeout(1):
+                    await hear(device, RequestMedia, lambda m: m.call == "again")
+                    return
+            except TimeoutError:
+                continue
+
+
+async def _waiting(visitor: Visitor) -> list[AnyMessage]:
+    """What has come and wasn't read."""
+    messages: list[AnyMessage] = []
+    await visitor.say(Chat(text="the last of them", to=visitor.jid))
+    while True:
+        async with asyncio.timeout(PATIENCE_S):
+            message = decode(await visitor.socket.recv(), 4 << 20)
+        if isinstance(message, Chat | Error):
+            return messages
+        messages.append(message)

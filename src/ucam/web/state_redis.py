@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 
 from redis.asyncio import Redis
 
-from ucam.web.redis_link import PREFIX, away, close
+from ucam.web.redis_link import PREFIX, ask, close
 from ucam.web.state import KEEP, Put, Rule, StateAway, Turn
 
 T = TypeVar("T")
@@ -59,6 +59,14 @@ for _, key in ipairs(redis.call('SMEMBERS', KEYS[1])) do
 end
 return found
 """
+# KEYS: the last number. Microseconds, so that it grows even when Redis has lost all it knew.
+_ARRIVE = """
+local time = redis.call('TIME')
+local last = tonumber(redis.call('GET', KEYS[1]) or '0')
+local number = math.max(last + 1, time[1] * 1000000 + time[2])
+redis.call('SET', KEYS[1], string.format('%.0f', number))
+return number
+"""
 # KEYS: the limits. ARGV: now in s; a name for this turn; then count and window of each limit.
 _ALLOW = """
 for i, key in ipairs(KEYS) do
@@ -80,12 +88,12 @@ class RedisState:
         self._redis = client
         self._replace = client.register_script(_REPLACE)
         self._owned = client.register_script(_OWNED)
+        self._arrive = client.register_script(_ARRIVE)
         self._allow = client.register_script(_ALLOW)
 
     async def get(self, shelf: str, key: str, now_s: float) -> bytes | None:
         """See `State`."""
-        with away():
-            return _unpack(await self._redis.get(_record(shelf, key)), now_s)
+        return _unpack(await ask(self._redis.get(_record(shelf, key))), now_s)
 
     async def put(self, shelf: str, key: str, put: Put, now_s: float) -> None:
         """See `State`."""
@@ -93,17 +101,15 @@ class RedisState:
 
     async def take(self, shelf: str, key: str, now_s: float) -> bytes | None:
         """See `State`."""
-        with away():
-            return _unpack(await self._redis.getdel(_record(shelf, key)), now_s)
+        return _unpack(await ask(self._redis.getdel(_record(shelf, key))), now_s)
 
     async def change(self, shelf: str, key: str, rule: Rule[T], now_s: float) -> T:
         """See `State`."""
-        with away():
-            for _ in range(MAX_TRIES):
-                old = cast("bytes | None", await self._redis.get(_record(shelf, key)))
-                decision, answer = rule(_unpack(old, now_s))
-                if decision is KEEP or await self._write(shelf, key, old, decision, now_s):
-                    return answer
+        for _ in range(MAX_TRIES):
+            old = cast("bytes | None", await ask(self._redis.get(_record(shelf, key))))
+            decision, answer = rule(_unpack(old, now_s))
+            if decision is KEEP or await self._write(shelf, key, old, decision, now_s):
+                return answer
         raise StateAway(f"a record of {shelf} is changed by too many at once")
 
     async def _write(
@@ -118,12 +124,13 @@ class RedisState:
             what: tuple[Any, ...] = ("put", _pack(decision), lives_ms, key)
         else:
             owner, what = "", ("drop", b"", "", key)
-        return bool(await self._replace(keys=[_record(shelf, key), owner], args=[*known, *what]))
+        keys = [_record(shelf, key), owner]
+        return bool(await ask(self._replace(keys=keys, args=[*known, *what])))
 
     async def owned(self, shelf: str, owner: str, now_s: float) -> dict[str, bytes]:
         """See `State`."""
-        with away():
-            answer = await self._owned(keys=[_list(shelf, owner)], args=[_record(shelf, "")])
+        keys = [_list(shelf, owner)]
+        answer = await ask(self._owned(keys=keys, args=[_record(shelf, "")]))
         pairs = zip(answer[::2], answer[1::2], strict=True)
         found = {key.decode(): _unpack(record, now_s) for key, record in pairs}
         return {key: value for key, value in found.items() if value is not None}
@@ -132,19 +139,16 @@ class RedisState:
         """See `State`."""
         keys = [f"{PREFIX}limit:{limit.name}:{key}" for limit, key in turns]
         bounds = [number for limit, _ in turns for number in (limit.count, limit.window_s)]
-        with away():
-            name = secrets.token_hex(8)
-            return bool(await self._allow(keys=keys, args=[repr(now_s), name, *bounds]))
+        name = secrets.token_hex(8)
+        return bool(await ask(self._allow(keys=keys, args=[repr(now_s), name, *bounds])))
 
     async def arrive(self) -> int:
         """See `State`."""
-        with away():
-            return int(await self._redis.incr(f"{PREFIX}arrivals"))
+        return int(await ask(self._arrive(keys=[f"{PREFIX}arrivals"])))
 
     async def check(self) -> None:
         """See `State`."""
-        with away():
-            await self._redis.ping()
+        await ask(self._redis.ping())
 
     async def close(self) -> None:
         """See `State`."""
