@@ -170,8 +170,12 @@ class Elsewhere:
             return []
         who = Newcomer(jid, told.role, told.name, told.capabilities, told.arrival)
         member = Member(identity, who, Party(jid.bare, told.role), now_s)
-        if not all(member.beats(other) for other in self._members.in_the_way(member)):
-            return []  # its own process will hear of the one that beats it, and close it
+        in_the_way = self._members.in_the_way(member)
+        if not all(member.beats(other) for other in in_the_way):
+            # Its own process will hear of the one that beats it, and close it. Until then it has
+            # forgotten those whom the loser would have beaten; but they stay.
+            here = any(member.beats(other) and not other.is_remote for other in in_the_way)
+            return [Tell(process, self._here())] if here else []
         effects = self._room.take_in(member, now_s)
         return [*effects, *self._told(identity, told.offer, told.status)]
 

@@ -140,8 +140,11 @@ class Room:
                 effects += self.leave(member, now_s)
                 effects.append(Close(number_of(member), CLOSE_NO_ACCESS, "access was withdrawn"))
         old, self._members.access = self._members.access, access
+        # Who is behind may not know of those whose going it would be told.
         anew = {
-            m for m in self._members.here() if _places(old, m.party) != _places(access, m.party)
+            m
+            for m in self._members.here()
+            if m.behind or _places(old, m.party) != _places(access, m.party)
         }
         moved = {
             m: None
@@ -155,8 +158,9 @@ class Room:
                 before = old.shared(one.party, other.party)
                 after = access.shared(one.party, other.party)
                 if before and not after:
-                    effects += send([other], _presence(one, Disconnect, before[0]))
-                    if other not in moved:  # otherwise its own turn tells
+                    if not other.behind:
+                        effects += send([other], _presence(one, Disconnect, before[0]))
+                    if other not in moved and not one.behind:  # otherwise its own turn tells
                         effects += send([one], _presence(other, Disconnect, before[0]))
                 elif before != after:
                     anew |= {one, other}
