@@ -39,7 +39,7 @@ async def logins(
     kept = Kept()
     mailer = Mailer(kept)
     audit = AuditLog(config.http.data_dir, config.audit)
-    logins = Logins(state, sessions, mailer, audit, config, limits)
+    logins = Logins(state, sessions, mailer, audit, config, limits=limits)
     tasks = [asyncio.ensure_future(mailer.run()), asyncio.ensure_future(logins.run())]
     try:
         yield logins, kept, sessions

@@ -65,13 +65,13 @@ class Logins:
         mailer: Mailer,
         audit: AuditLog,
         config: WebConfig,
-        limits: Limits = LIMITS,
+        limits: Limits | None = None,
     ) -> None:
         self._state = state
         self._sessions = sessions
         self._mailer = mailer
         self._audit = audit
-        self._limits = limits
+        self._limits = limits or LIMITS
         # Full means a flood: further requests are dropped, their senders can't tell and ask again.
         self._queue: asyncio.Queue[_Asked] = asyncio.Queue(MAX_WAITING_REQUESTS)
         self.idle = True

@@ -185,8 +185,8 @@ async def serve(config: WebConfig, stop: Stop) -> None:
         except StateAway as error:
             raise Fault(f"[state] url = {config.state.url}: {error}") from None
         raise_file_limit()
-        listener = listen(config.http.listen)
         server = make_server(web.app, config.http)
+        listener = listen(config.http.listen)
         stop.on_reload(lambda: _reload(web, stop))
         stop.on_reload(lambda: read_certificate(server, config.http))
         async with asyncio.TaskGroup() as tasks:
