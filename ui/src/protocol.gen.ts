@@ -94,7 +94,6 @@ export interface Location {
   timezone: string | null;
   storage: string | null;
   devices: LocationDevice[];
-  users: string[] | null;
 }
 
 /** Device to a viewer: an offer or an ICE candidate. Without `to`: "I am ready". */

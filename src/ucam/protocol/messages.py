@@ -78,8 +78,6 @@ class LocationInfo(Record, frozen=True, kw_only=True, omit_defaults=False):
     timezone: str | None
     storage: str | None
     devices: tuple[DeviceInfo, ...]
-    users: tuple[str, ...] | None = None
-    """Who may see it; told to its storage alone, which believes tokens by itself."""
 
 
 class Connect(Message, frozen=True, kw_only=True, omit_defaults=False):

@@ -35,9 +35,13 @@ class Access:
         self._verify = verify
         self._locations = locations
         self._is_revoked = is_revoked
+        self.is_listed: Callable[[str], bool] = lambda _jid: True
+        """Whether a camera's bare JID still stands in the configuration: the room knows it."""
 
     def withdrawn(self, claims: Claims) -> str | None:
         """Why a token that opened something is not to keep it open, None while it may."""
+        if claims.role == "device" and not self.is_listed(claims.sub):
+            return "the camera was removed from this location"
         return "the token was revoked" if self._is_revoked(claims) else None
 
     async def claims(self, token: str) -> Claims:
@@ -57,7 +61,7 @@ class Access:
         if claims.role != "device" or claims.jid != jid:
             raise Denied(403, "the token is not this device's")
         location = next((name for name in self._locations() if name in claims.loc), None)
-        if location is None:
+        if location is None or not self.is_listed(str(jid)):
             raise Denied(403, "the device is not of this storage's location")
         try:
             return Place(location, str(jid)), claims
@@ -77,7 +81,7 @@ class Access:
             raise Denied(404, "the path is no device's JID") from None
         if claims.role == "device" and claims.jid != jid:
             raise Denied(404, "a device sees no stream but its own")
-        if not places:
+        if not places or not self.is_listed(str(jid)):
             raise Denied(404, "nothing here may be seen with this token")
         return places, claims
 

@@ -98,6 +98,7 @@ async def _serve(
         room = _room(config, tokens, kept, port, fingerprint)
         if room is not None and keys is not None:
             room.on_tokens_changed = keys.changed
+            access.is_listed = room.is_listed
         library = Library(
             config.storage.path,
             kept.index,

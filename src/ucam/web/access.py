@@ -64,12 +64,6 @@ class Access:
             self._seen[party] = names
         return names
 
-    def viewers_of(self, name: str) -> tuple[str, ...]:
-        """Every person who may see a location, in order."""
-        place = self.locations[name]
-        people = sorted(p for p in self._allowed if self._belongs(Party(p, "user"), place))
-        return tuple(str(person) for person in people)
-
     def shared(self, one: Party, other: Party) -> tuple[str, ...]:
         """The locations through which two parties see each other; empty: they don't."""
         theirs = self.locations_of(other)

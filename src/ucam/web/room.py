@@ -318,7 +318,6 @@ def _places(access: Access, party: Party) -> list[LocationInfo]:
                 timezone=place.timezone,
                 storage=None if place.storage is None else str(place.storage),
                 devices=tuple(DeviceInfo(jid=str(d), name=d.local) for d in place.devices),
-                users=access.viewers_of(name) if party.role == "storage" else None,
             )
         )
     return places
