@@ -5,6 +5,7 @@ nor by how long the next answer takes; whatever the mail server does meanwhile.
 import asyncio
 import math
 import random
+import statistics
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,17 +20,17 @@ from ucam.web.state import Limit
 from web.helpers import ANN, TOML, Running, running
 
 ADDRESSES = 2000
-# Known addresses that answer faster than unknown ones, of all pairs: one half, if nothing can be
-# told. By chance alone it strays by 0.009 (Mann and Whitney's U, 2 × 2000).
-MOST_AWAY = 0.04
+# So many standard errors from one half happen to nobody by chance; a difference of 6 % in time,
+# where times vary by a third, is seen.
+MOST_ERRORS = 5
 
 
 @asynccontextmanager
 async def web_with_mail_server(
     folder: Path, port: int, people: list[str]
 ) -> AsyncIterator[Running]:
-    names = ", ".join(f'"{name}"' for name in people)
-    text = TOML.replace('allowed-emails = ["ann@', f'allowed-emails = [{names}, "ann@')
+    names = "".join(f'"{name}", ' for name in people)
+    text = TOML.replace('allowed-emails = ["ann@', f'allowed-emails = [{names}"ann@')
     text = text.replace('outbox = "outbox"', f'url = "smtp://127.0.0.1:{port}"')
     async with running(folder, text) as web:
         yield web
@@ -52,6 +53,11 @@ def faster(these: list[float], those: list[float]) -> float:
     return 1 - u / (len(these) * len(those))
 
 
+def by_chance(these: list[float], those: list[float]) -> float:
+    """The standard error of `faster` where there is no difference (Mann and Whitney's U)."""
+    return math.sqrt((len(these) + len(those) + 1) / (12 * len(these) * len(those)))
+
+
 async def test_known_and_unknown_addresses_cannot_be_told_apart_by_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,11 +75,13 @@ async def test_known_and_unknown_addresses_cannot_be_told_apart_by_time(
     second: dict[bool, list[float]] = {True: [], False: []}
     box = Box()
     async with smtp_server(box) as port, web_with_mail_server(tmp_path, port, known) as web:
-        for address, is_known in asked:
+        for number, (address, is_known) in enumerate(asked):
             began_s = time.perf_counter()
             answer = await web.http.post("/auth", json={"email": address})
             first[is_known].append(time.perf_counter() - began_s)
             assert answer.status_code == 202
+            if number % 4:
+                continue
             # What the first one set going might slow this one down.
             began_s = time.perf_counter()
             await web.http.get("/healthz")
@@ -82,15 +90,14 @@ async def test_known_and_unknown_addresses_cannot_be_told_apart_by_time(
             while len(box.mails) < ADDRESSES:
                 await asyncio.sleep(0.05)
     assert {str(mail["To"]) for mail in box.mails} == set(known)
-    error = math.sqrt((2 * ADDRESSES + 1) / (12 * ADDRESSES * ADDRESSES))
     for name, times in (("answer", first), ("next answer", second)):
-        part = faster(times[True], times[False])
-        medians = [sorted(times[group])[ADDRESSES // 2] * 1e6 for group in (True, False)]
+        part, error = faster(times[True], times[False]), by_chance(times[True], times[False])
+        medians = [statistics.median(times[group]) * 1e6 for group in (True, False)]
         print(
             f"\n{name}: known faster than unknown in {part:.4f} of all pairs "
             f"(0.5 ± {error:.4f} by chance), medians {medians[0]:.0f} and {medians[1]:.0f} µs"
         )
-        assert abs(part - 0.5) < MOST_AWAY, name
+        assert abs(part - 0.5) < MOST_ERRORS * error, name
 
 
 def test_the_statistic_sees_what_there_is_to_see() -> None:
@@ -98,8 +105,9 @@ def test_the_statistic_sees_what_there_is_to_see() -> None:
     base = [chance.lognormvariate(0, 0.3) for _ in range(ADDRESSES)]
     same = [chance.lognormvariate(0, 0.3) for _ in range(ADDRESSES)]
     slower = [chance.lognormvariate(0, 0.3) * 1.06 for _ in range(ADDRESSES)]
-    assert abs(faster(base, same) - 0.5) < MOST_AWAY
-    assert faster(base, slower) - 0.5 > MOST_AWAY
+    most = MOST_ERRORS * by_chance(base, same)
+    assert abs(faster(base, same) - 0.5) < most
+    assert faster(base, slower) - 0.5 > most
     assert faster([1, 1], [1, 1]) == 0.5
     assert faster([1, 2], [3, 4]) == 1
 

@@ -211,6 +211,7 @@ class Sessions:
 
     async def end(self, claims: Claims, now_s: float) -> str:
         """End a verified token's session (logout); its id. Raises `SessionError`."""
+        self._admitted(claims)
         await self._change(claims, lambda s: (msgspec.structs.replace(s, ended=True), None), now_s)
         return _id(claims)
 
