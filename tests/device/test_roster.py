@@ -4,7 +4,9 @@ from ucam.protocol.messages import Connect, Disconnect, Peer, Welcome
 
 def welcome(*jids: str) -> Welcome:
     roster = tuple(Peer(jid=jid, name="x", role="user", location="shop") for jid in jids)
-    return Welcome(jid="cam@shop.loc/c", roster=roster, ice_servers=(), server_time="", locations=())
+    return Welcome(
+        jid="cam@shop.loc/c", roster=roster, ice_servers=(), server_time="", locations=()
+    )
 
 
 def connect(jid: str) -> Connect:
