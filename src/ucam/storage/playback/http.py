@@ -6,7 +6,14 @@ A token is needed, of a user or a player: `Authorization: Bearer`, or `?token=` 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    MutableMapping,
+)
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,8 +74,9 @@ class HttpApi:
         if method is None:
             return problem(405, "bad-method", "only GET, HEAD, PUT and DELETE"), None
         query = scope["query_string"].decode("latin-1")
+        if (token := _token(scope["headers"], query)) is None:
+            return problem(400, "bad-request", "two different tokens in one request"), None
         try:
-            token = _token(headers, query)
             locations, claims = await self._access.viewer(token)
         except Denied as denied:
             answer = problem(denied.status, "denied", str(denied))
@@ -88,11 +96,17 @@ class HttpApi:
         return answer, claims if isinstance(answer.body, Endless) else None
 
 
-def _token(headers: dict[str, str], query: str) -> str:
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return token.strip()
-    return parse_qs(query).get("token", [""])[-1]
+def _token(headers: Iterable[tuple[bytes, bytes]], query: str) -> str | None:
+    """The one token that a request shows, "" without any, None when several disagree."""
+    shown = set()
+    for name, value in headers:
+        scheme, _, token = value.decode("latin-1").partition(" ")
+        if name == b"authorization" and scheme.lower() == "bearer":
+            shown.add(token.strip())
+    shown |= set(parse_qs(query).get("token", []))
+    if len(shown) > 1:
+        return None
+    return shown.pop() if shown else ""
 
 
 async def _watch(receive: Receive, gone: asyncio.Event) -> None:
