@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO ?= .demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo install setup-tests test page check unit interop matrix browser bench types lock clean distclean
+.PHONY: help demo install setup-tests test page check unit interop matrix fuzz browser bench types lock clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -47,6 +47,9 @@ interop: setup-tests ## with ffmpeg and GStreamer
 
 matrix: setup-tests ## every codec, publisher and player, and disks that fail (minutes)
 	$(BIN)/pytest -q -m matrix
+
+fuzz: setup-tests ## random requests to the web application, ten minutes each
+	UCAM_FUZZ_S=600 $(BIN)/pytest -q -s -m fuzz
 
 browser: setup-tests ## in Chromium, against the real programs
 	$(BIN)/pytest -q -m browser

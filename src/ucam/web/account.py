@@ -13,7 +13,7 @@ from ucam.base.times import format_utc, parse_utc
 from ucam.web.access import Party
 from ucam.web.audit import ACTIONS, MOST_ENTRIES, AuditLog, Entry, Query
 from ucam.web.auth import Authority, client_of
-from ucam.web.errors import NotHere, WrongRequest
+from ucam.web.errors import NotHere, WrongRequest, problems
 from ucam.web.sessions import Session, Sessions
 
 AUDIT_BY_DEFAULT_US = 7 * 86_400_000_000
@@ -47,7 +47,12 @@ class AuditEntries(msgspec.Struct):
 def routes(authority: Authority, sessions: Sessions, audit: AuditLog) -> list[HTTPRouteHandler]:
     """The handlers of this module."""
 
-    @get("/sessions", summary="Where this person is logged in", tags=["login"])
+    @get(
+        "/sessions",
+        summary="Where this person is logged in",
+        tags=["login"],
+        responses=problems(400, 401, 403),
+    )
     async def list_sessions(request: Request[Any, Any, Any]) -> SessionList:
         claims = await authority.person(request)
         found = await authority.sessions_of(claims)
@@ -56,14 +61,24 @@ def routes(authority: Authority, sessions: Sessions, audit: AuditLog) -> list[HT
         infos.sort(key=lambda info: not info.this)
         return SessionList(infos)
 
-    @delete("/sessions/{sid:str}", summary="End one of this person's sessions", tags=["login"])
+    @delete(
+        "/sessions/{sid:str}",
+        summary="End one of this person's sessions",
+        tags=["login"],
+        responses=problems(400, 401, 403, 404),
+    )
     async def end_session(request: Request[Any, Any, Any], sid: FromPath[str]) -> None:
         """Its connections close, and its token opens nothing any more."""
         claims = await authority.person(request)
         if not await authority.end_session(claims, sid, client_of(request)):
             raise NotHere("there is no such session")
 
-    @get("/audit", summary="Who did what in the locations that this person sees", tags=["audit"])
+    @get(
+        "/audit",
+        summary="Who did what in the locations that this person sees",
+        tags=["audit"],
+        responses=problems(400, 401, 403),
+    )
     async def read_audit(
         request: Request[Any, Any, Any],
         begin: Annotated[str | None, QueryParameter(name="from", description="RFC 3339")] = None,

@@ -10,6 +10,7 @@ from litestar import Response, delete, get, post
 from litestar.connection import Request
 from litestar.enums import RequestEncodingType
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import ResponseSpec
 from litestar.params import Body
 
 from ucam.base.times import format_utc
@@ -17,7 +18,7 @@ from ucam.base.tokens import Claims, Role, TokenError, Verifier
 from ucam.web.access import Party
 from ucam.web.audit import AuditLog
 from ucam.web.clients import Client, client
-from ucam.web.errors import Forbidden, TooManyRequests, Unauthorized, WrongRequest
+from ucam.web.errors import Forbidden, TooManyRequests, Unauthorized, WrongRequest, problems
 from ucam.web.invites import InviteError, Invites, TooManyTriesError
 from ucam.web.issuer import Issued
 from ucam.web.keys import KeyStore
@@ -43,7 +44,7 @@ class AuthRequest(msgspec.Struct, forbid_unknown_fields=True):
 class LinkSent(msgspec.Struct):
     """The answer to every request for a link, whatever becomes of it."""
 
-    status: str = "sent"
+    status: str
 
 
 class TokenAnswer(msgspec.Struct):
@@ -232,7 +233,16 @@ def routes(
 ) -> list[HTTPRouteHandler]:
     """The handlers of this module."""
 
-    @post("/auth", status_code=200, summary="Log in, or renew a token", tags=["login"])
+    @post(
+        "/auth",
+        status_code=200,
+        summary="Log in, or renew a token",
+        tags=["login"],
+        responses={
+            202: ResponseSpec(LinkSent, generate_examples=False, description="asked for a link"),
+            **problems(400, 401, 413),
+        },
+    )
     async def authenticate(
         request: Request[Any, Any, Any],
         data: Annotated[AuthRequest | None, Body(media_type=RequestEncodingType.JSON)] = None,
@@ -246,20 +256,31 @@ def routes(
             raise WrongRequest("one of email, token and Authorization: Bearer, not several")
         if wanted.email is not None:
             await logins.request(wanted.email, came.network)
-            return Response(LinkSent(), status_code=202)
+            return Response(LinkSent("sent"), status_code=202)
         if wanted.token is not None:
             return _answer(await authority.redeem(wanted.token, came))
         if token is None:
             raise Unauthorized("email, token or Authorization: Bearer is wanted")
         return _answer(await authority.recycle(token, came))
 
-    @delete("/auth", summary="Log out: end the session and its connections", tags=["login"])
+    @delete(
+        "/auth",
+        summary="Log out: end the session and its connections",
+        tags=["login"],
+        responses=problems(400, 401),
+    )
     async def log_out(request: Request[Any, Any, Any]) -> None:
         if (token := bearer(request)) is None:
             raise Unauthorized("Authorization: Bearer is wanted")
         await authority.end(token, client_of(request))
 
-    @post("/enroll", status_code=200, summary="A device's first token for a code", tags=["login"])
+    @post(
+        "/enroll",
+        status_code=200,
+        summary="A device's first token for a code",
+        tags=["login"],
+        responses=problems(400, 401, 413, 429),
+    )
     async def enroll(
         request: Request[Any, Any, Any],
         data: Annotated[EnrollRequest, Body(media_type=RequestEncodingType.JSON)],

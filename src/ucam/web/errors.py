@@ -3,13 +3,47 @@
 import logging
 from typing import Any
 
+import msgspec
 from litestar import Response
 from litestar.connection import Request
 from litestar.exceptions import HTTPException
+from litestar.openapi import ResponseSpec
 
 from ucam.web.state import StateAway
 
 _log = logging.getLogger(__name__)
+
+
+class ProblemText(msgspec.Struct):
+    """`code` for programs, `text` for people."""
+
+    code: str
+    text: str
+
+
+class Problem(msgspec.Struct):
+    """Why a request was refused."""
+
+    error: ProblemText
+
+
+_STATUSES = {
+    400: "the request is not right",
+    401: "a token is missing, or opens nothing",
+    403: "a token of another role",
+    404: "absent, or not for who asks",
+    413: "the body is too large",
+    429: "too many tries; Retry-After says when",
+    503: "the state of several processes can't be reached just now",
+}
+
+
+def problems(*statuses: int) -> dict[int, ResponseSpec]:
+    """What a route's document says of these refusals; every route may also answer 503."""
+    return {
+        status: ResponseSpec(Problem, generate_examples=False, description=_STATUSES[status])
+        for status in (*statuses, 503)
+    }
 
 
 class WrongRequest(HTTPException):

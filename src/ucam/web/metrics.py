@@ -18,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ucam.web.config import Http, Networks, networks
+from ucam.web.errors import problems
 
 # Of this process: several of one web application are asked one by one.
 REGISTRY = CollectorRegistry()
@@ -62,7 +63,13 @@ def routes(http: Http, gauges: Gauges) -> list[HTTPRouteHandler]:
     allowed = networks("metrics", http.metrics)
     site = urlsplit(http.public_url).hostname or ""
 
-    @get("/metrics", summary="For Prometheus, from this machine", tags=["operation"])
+    @get(
+        "/metrics",
+        summary="For Prometheus, from this machine",
+        tags=["operation"],
+        media_type="text/plain",
+        responses=problems(404),
+    )
     async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
         if not may_look(request, allowed, site):
             raise NotFoundException("there is nothing here")
