@@ -25,7 +25,7 @@ CLOSE_TOO_MANY = 4430
 MESSAGES_PER_S = 30.0
 MESSAGE_BURST = 120.0
 # Who comes and goes, of people; beyond that one new Welcome tells all of it.
-PRESENCE_PER_S = 20.0
+PRESENCE_PER_S = 2.0
 PRESENCE_BURST = 40.0
 
 

@@ -53,9 +53,10 @@ MAX_STATUS_CHARACTERS = 8 * 1024
 WELCOME_AGAIN_S = 12 * 3600.0
 # Tabs and machines of one person, over all processes; a page that runs wild stops here.
 MAX_CONNECTIONS_EACH = 2500
-# Who is behind hears again so often, and so many at once: a Welcome in a full room takes a
-# millisecond or two.
-CATCH_UP_S = 2.0
+# Who is behind hears again when the storm is over, or has lasted long; and so many at once, for a
+# Welcome in a full room takes a millisecond or two.
+QUIET_S = 1.0
+CATCH_UP_S = 15.0
 WELCOMES_AT_ONCE = 10
 REPLACED = "replaced by a newer connection"
 
@@ -77,6 +78,7 @@ class Room:
         self._max_each = max_connections_each
         self._history = History()
         self._behind: dict[Member, None] = {}
+        self._missed_s = float("-inf")  # when somebody last wasn't told
         self.known: dict[JID, Known] = dict(known or {})
         """Each device's last name and time, for who keeps them over restarts."""
         self.elsewhere = Elsewhere(self._members, self._history, self)
@@ -183,11 +185,18 @@ class Room:
                 effects += self._welcome(member, now_s)
         return effects
 
+    def welcome_all_again(self) -> None:
+        """What every Welcome tells has changed (ICE servers): `catch_up` tells it anew."""
+        for member in self._members.here():
+            member.behind, member.welcomed_at_s = True, float("-inf")
+            self._behind[member] = None
+
     def catch_up(self, now_s: float) -> list[Effect]:
         """New Welcomes for some of those who weren't told who came and went; call it often while
-        `anybody_behind`. Each gets at most one in `CATCH_UP_S`."""
+        `anybody_behind`."""
         effects: list[Effect] = []
-        due = (m for m in self._behind if now_s - m.welcomed_at_s >= CATCH_UP_S)
+        quiet = now_s - self._missed_s >= QUIET_S
+        due = (m for m in self._behind if quiet or now_s - m.welcomed_at_s >= CATCH_UP_S)
         for member in list(islice(due, WELCOMES_AT_ONCE)):
             effects += self._welcome(member, now_s)
         return effects
@@ -266,6 +275,8 @@ class Room:
         if not receiver.behind and not receiver.presence.take(now_s):
             receiver.behind = True
             self._behind[receiver] = None
+        if receiver.behind:
+            self._missed_s = now_s
         return not receiver.behind
 
     def _welcome(self, member: Member, now_s: float) -> list[Effect]:

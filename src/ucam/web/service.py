@@ -22,7 +22,7 @@ from ucam.web.app import make_app
 from ucam.web.audit import AuditLog
 from ucam.web.auth import Authority
 from ucam.web.bus import Bus
-from ucam.web.config import WebConfig
+from ucam.web.config import Http, WebConfig
 from ucam.web.ice import IceServers
 from ucam.web.invites import Invites
 from ucam.web.issuer import Issuer
@@ -35,7 +35,7 @@ from ucam.web.redis_link import connect
 from ucam.web.remembered import read_devices, remember_devices
 from ucam.web.revoked import Revocations
 from ucam.web.room import Room
-from ucam.web.server import listen, make_server, raise_file_limit, read_certificate
+from ucam.web.server import Server, listen, make_server, raise_file_limit, read_certificate
 from ucam.web.sessions import Sessions
 from ucam.web.sockets import Sockets
 from ucam.web.state import State, StateAway
@@ -141,6 +141,8 @@ class Web:
         self.logins.change_config(config)
         self.alerts.change_config(config)
         self.audit.limits = config.audit
+        if ice.differs(self.ice):
+            self.room.welcome_all_again()
         self.config, self.ice, self.sessions.issuer = config, ice, issuer
         self.mailer.change_way(way)
         self.sockets.change_access(issuer.access)
@@ -188,7 +190,7 @@ async def serve(config: WebConfig, stop: Stop) -> None:
         server = make_server(web.app, config.http)
         listener = listen(config.http.listen)
         stop.on_reload(lambda: _reload(web, stop))
-        stop.on_reload(lambda: read_certificate(server, config.http))
+        stop.on_reload(lambda: _renew_certificate(server, config.http))
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(server.serve(sockets=[listener]))
             helpers = [
@@ -226,6 +228,13 @@ async def _feed_watchdog() -> None:
     while interval_s is not None:
         service.watchdog()
         await asyncio.sleep(interval_s)
+
+
+def _renew_certificate(server: Server, http: Http) -> None:
+    try:
+        read_certificate(server, http)
+    except Fault as fault:
+        _log.error("the certificate in force stays: %s", fault)
 
 
 def _reload(web: Web, stop: Stop) -> None:

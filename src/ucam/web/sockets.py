@@ -49,6 +49,7 @@ MAX_WAITING_CHARACTERS = 4 << 20
 # that doesn't say for whom it asks.
 SHARE_OF_AN_ADDRESS = 4
 MAX_SOCKETS = 10_000
+ADMITTED_AT_ONCE = 32
 # Of Sec-WebSocket-Protocol: the name of ours, and what stands before a token beside it.
 PROTOCOLS = "sec-websocket-protocol"
 PROTOCOL = "ucam"
@@ -137,6 +138,9 @@ class Sockets:
         self._sockets: dict[ConnectionId, Socket] = {}
         self._of_address: Counter[str] = Counter()
         self._ids = count(1)
+        # When all come back at once: each waits for its turn, none for an answer that all ask for.
+        self._door = asyncio.Semaphore(ADMITTED_AT_ONCE)
+        self._away = False
         self.authority: Authority | None = None
         self.on_opened: Callable[[Opened], None] = lambda _opened: None
         self.tell: Callable[[str | None, AnyEvent], None] = lambda _process, _event: None
@@ -194,8 +198,11 @@ class Sockets:
             )
             assert self.authority is not None
             came = client(address, headers.get("user-agent", [""])[0])
-            claims = await self.authority.enter(token, came)
-            who = newcomer(claims, query, await self._arrive())
+            async with self._door:
+                if self._away:
+                    raise StateAway("the other processes can't be reached")
+                claims = await self.authority.enter(token, came)
+                who = newcomer(claims, query, await self._arrive())
         except Unauthorized as error:
             await _refuse(send, origin, 401, CLOSE_LOGIN_AGAIN, error.detail)
             return
@@ -354,12 +361,14 @@ class Sockets:
 
     def joined(self) -> None:
         """The other processes can be reached (again); what ended meanwhile is asked for."""
+        self._away = False
         for socket in self._sockets.values():
             socket.alive_until_s = 0.0
         self.apply(self._room.elsewhere.joined(time.time()))
 
     def cut(self) -> None:
-        """The other processes can't be reached."""
+        """The other processes can't be reached, nor what they share with this one."""
+        self._away = True
         self._room.elsewhere.cut()
 
     def _end(self, socket: Socket, reason: str) -> None:
