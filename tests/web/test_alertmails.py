@@ -5,14 +5,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from support.smtp import Box, smtp_server
 from ucam.base.jid import JID
+from ucam.protocol.messages import Status
+from ucam.web import alertmails, alerts
 from ucam.web.alertmails import LEASE_S, LOOK_S, AlertMails
 from ucam.web.config import WebConfig
 from ucam.web.health import Presence
 from ucam.web.mail import Mailer, MailServer
 from ucam.web.state_sqlite import SqliteState
-from web.helpers import ANN, BOB, DISK, TILL, TOML, YARD, load_config
+from web.helpers import ANN, BOB, DISK, TILL, TOML, YARD, load_config, running
 
 ALERTS = TOML.replace(
     "[locations.home]", '[alerts]\nemails = ["ann@example.com"]\nafter = "1m"\n[locations.home]'
@@ -156,3 +160,30 @@ async def test_without_addresses_nothing_is_sent(tmp_path: Path) -> None:
     async with world(tmp_path, TOML) as here:
         here.here.clear()
         assert await here.go(3600) == []
+
+
+async def test_the_whole_way_from_the_room_to_the_mail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alertmails, "LOOK_S", 0.05)
+    monkeypatch.setattr(alerts, "GATHER_S", 0.1)
+    monkeypatch.setattr(alerts, "SETTLE_S", 0.1)
+    text = ALERTS.replace('after = "1m"', 'after = "100ms"').replace("yard@home.loc", "")
+    text = text.replace('devices = [""]', "").replace('storage = "disk@shop.loc"', "")
+    box = Box()
+    async with smtp_server(box) as port:
+        text = text.replace('outbox = "outbox"', f'url = "smtp://127.0.0.1:{port}"')
+        async with running(tmp_path, text) as web:
+            token = web.device_token(TILL)
+
+            async def heard(subject: str) -> None:
+                async with asyncio.timeout(30):
+                    while subject not in [mail["Subject"] for mail in box.mails]:
+                        await asyncio.sleep(0.02)
+
+            await heard("ucam: till (The shop) is offline")
+            async with web.room(token, "name=Till") as till:
+                await heard("ucam: Till (The shop) is connected again")
+                await till.say(Status(fields={"recording": "nothing", "message": "No picture."}))
+                await heard("ucam: Till (The shop) records nothing")
+            await heard("ucam: Till (The shop) is offline")

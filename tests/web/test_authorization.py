@@ -229,7 +229,8 @@ async def test_absent_and_forbidden_are_one_answer(tmp_path: Path) -> None:
         forbidden = await one.ask("DELETE", f"/sessions/{listed[0]['id']}", bob)
         absent = await one.ask("DELETE", "/sessions/nothing", bob)
         assert (forbidden.status_code, forbidden.content) == (404, absent.content)
-        assert forbidden.headers.items() == absent.headers.items()
+        headers = [{n: v for n, v in a.headers.items() if n != "date"} for a in (forbidden, absent)]
+        assert headers[0] == headers[1]
         assert one.records() == before
         # A person without the location reads nothing of it.
         entries = (await one.ask("GET", "/audit", bob)).json()["entries"]

@@ -6,9 +6,10 @@ import pytest
 
 from ucam.base.jid import JID
 from ucam.base.tokens import Role
+from ucam.web.clients import Client
 from ucam.web.issuer import Issued, Issuer
 from ucam.web.keys import KeyStore
-from ucam.web.sessions import GRACE_S, LinkError, SessionError, Sessions
+from ucam.web.sessions import GRACE_S, SEEN_S, LinkError, Revoked, SessionError, Sessions
 from ucam.web.state_sqlite import SqliteState
 from web.helpers import ANN, NOW_S, TILL, TOML, load_config
 
@@ -216,3 +217,54 @@ async def test_ending_lasts_no_longer_than_it_must(sessions: Sessions, tmp_path:
     assert await sessions.alive_until(claims, NOW_S) == claims.exp
     await log_in(sessions, NOW_S + 3 * DAY_S)
     assert await sessions.alive_until(claims, NOW_S) == 0
+
+
+async def test_what_is_revoked(sessions: Sessions, tmp_path: Path) -> None:
+    ann, camera = await log_in(sessions), device(sessions)
+    await sessions.keep(camera.claims, "hand", NOW_S)
+    assert await sessions.revoked(NOW_S) == Revoked()
+    # A location is taken away: the token that names it is refused elsewhere, the session goes on.
+    less = TOML.replace('users = ["ann@example.com"]', 'users = ["bob@example.com"]')
+    change_config(sessions, tmp_path, less)
+    assert ann.claims.sid is not None
+    assert await sessions.revoked(NOW_S) == Revoked(frozenset(), frozenset({ann.claims.sid}))
+    successor = await sessions.recycle(ann.claims, NOW_S + 1)
+    assert successor.claims.loc == ("shop",)
+    stale = frozenset({ann.claims.jti})
+    assert await sessions.revoked(NOW_S + 1) == Revoked(frozenset(), stale)
+    # The device is taken out of the configuration, and comes back.
+    change_config(sessions, tmp_path, less.replace(TILL, "other@shop.loc"))
+    gone = frozenset({camera.claims.jti})
+    assert await sessions.revoked(NOW_S + 2) == Revoked(gone, gone | stale)
+    change_config(sessions, tmp_path, less)
+    assert await sessions.revoked(NOW_S + 2) == Revoked(frozenset(), stale)
+    # It is revoked for good, until its last token has expired.
+    assert await sessions.end_by_id(camera.claims.jti, NOW_S + 3) is not None
+    assert await sessions.end_by_id(camera.claims.jti, NOW_S + 3) is None
+    assert (await sessions.revoked(NOW_S + 3)).over == gone
+    assert await sessions.revoked(camera.claims.exp + 1) == Revoked()
+    assert await sessions.end_by_id(successor.claims.sid or "", NOW_S, TILL) is None
+
+
+async def test_lists(sessions: Sessions) -> None:
+    ann = await log_in(sessions)
+    await sessions.keep(device(sessions).claims, "hand", NOW_S)
+    living = await sessions.living(NOW_S)
+    assert {(s.jid, s.made) for s in living.values()} == {(ANN, "login"), (TILL, "hand")}
+    await sessions.end(ann.claims, NOW_S)
+    assert {s.jid for s in (await sessions.living(NOW_S)).values()} == {TILL}
+    assert await sessions.living(NOW_S + 40 * DAY_S) == {}
+
+
+async def test_where_a_session_is_used(sessions: Sessions) -> None:
+    ann = (await log_in(sessions)).claims
+    assert ann.sid is not None
+    phone, desk = Client("192.0.2.0/24", "Safari on iPhone"), Client("10.0.0.0/24", "")
+    await sessions.enter(ann, NOW_S, phone)
+    await sessions.enter(ann, NOW_S + SEEN_S - 1, desk)  # too soon to be worth a write
+    found = (await sessions.living(NOW_S))[ann.sid]
+    assert (found.seen_s, found.agent, found.network) == (NOW_S, phone.agent, phone.network)
+    await sessions.enter(ann, NOW_S + SEEN_S, desk)
+    found = (await sessions.living(NOW_S))[ann.sid]
+    # Who says nothing of itself is still taken for what it was.
+    assert (found.agent, found.network) == (phone.agent, desk.network)

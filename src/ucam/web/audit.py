@@ -19,6 +19,7 @@ import msgspec
 from ucam.base.files import sync_directory
 from ucam.base.times import format_utc
 from ucam.web.config import Audit
+from ucam.web.keys import give_to_owner
 from ucam.web.limits import Bucket
 from ucam.web.metrics import EVENTS
 
@@ -186,7 +187,9 @@ class Files:
     def append(self, entries: Iterable[Entry], limits: Audit) -> None:
         """Write and sync; raises `OSError`."""
         data = b"".join(_ENCODER.encode(entry) + b"\n" for entry in entries)
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        if not self._folder.exists():
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            give_to_owner(self._folder)
         path, new = self._current()
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -198,6 +201,7 @@ class Files:
         finally:
             os.close(descriptor)
         if new:
+            give_to_owner(path)  # a command that root runs must not lock the service out
             sync_directory(self._folder)
             self._trim(limits)
 

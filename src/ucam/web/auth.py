@@ -294,7 +294,7 @@ def routes(
     async def key_set() -> Response[dict[str, Any]]:
         """A JWK set (RFC 7517), and with it the ids (`sid` or `jti`) of tokens that were signed
         with these keys, have not expired, and are to be refused all the same."""
-        document = {**keys.jwks(), "revoked": sorted(await revoked.ids())}
+        document = {**keys.jwks(), "revoked": sorted((await revoked.now()).refused)}
         # Public, and yet not kept by anything on the way: what is revoked must be heard at once.
         return Response(document, headers={"Cache-Control": "no-cache"})
 

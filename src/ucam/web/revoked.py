@@ -9,7 +9,7 @@ from collections.abc import Callable
 from joserfc.jwk import KeySet
 
 from ucam.web.keys import KeyStore
-from ucam.web.sessions import Sessions
+from ucam.web.sessions import Revoked, Sessions
 from ucam.web.state import StateAway
 
 _log = logging.getLogger(__name__)
@@ -25,20 +25,20 @@ class Revocations:
     def __init__(self, sessions: Sessions, keys: KeyStore) -> None:
         self._sessions = sessions
         self._keys = keys
-        self._ids: frozenset[str] = frozenset()
+        self._now = Revoked()
         self._read_s = float("-inf")
         self._soon = asyncio.Event()
 
-    async def ids(self) -> frozenset[str]:
-        """As they are now, or were a moment ago."""
+    async def now(self) -> Revoked:
+        """As it is, or was a moment ago."""
         now_s = time.monotonic()
         if now_s - self._read_s > FRESH_S:
             self._read_s = now_s
             try:
-                self._ids = await self._sessions.revoked(time.time())
+                self._now = await self._sessions.revoked(time.time())
             except StateAway as error:
                 _log.warning("revoked tokens not read anew: %s", error)
-        return self._ids
+        return self._now
 
     def look_now(self) -> None:
         """Something has been revoked here: `watch` needn't wait."""
@@ -50,18 +50,18 @@ class Revocations:
 
         The keys are looked at as well: a rotation by `ucam web rotate-keys` is another process's.
         """
-        ended, kids = await self.ids(), _kids(self._keys.public)
+        known, kids = await self.now(), _kids(self._keys.public)
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await self._soon.wait()
             self._soon.clear()
-            now, now_kids = await self.ids(), _kids(self._keys.public)
-            for sid in now - ended:
+            now, now_kids = await self.now(), _kids(self._keys.public)
+            for sid in now.over - known.over:
                 end_session(sid)
-            if (now, now_kids) != (ended, kids):
+            if (now.refused, now_kids) != (known.refused, kids):
                 tell()
-            ended, kids = now, now_kids
+            known, kids = now, now_kids
 
 
 def _kids(keys: KeySet) -> frozenset[str | None]:

@@ -16,7 +16,7 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -103,6 +103,16 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(
             self, seen_s=now_s, agent=client.agent or self.agent, network=client.network
         )
+
+
+class Revoked(NamedTuple):
+    """Ids (`sid` or `jti`) of tokens."""
+
+    over: frozenset[str] = frozenset()
+    """Of sessions that have ended, or whose owner has lost all access: their sockets close."""
+    refused: frozenset[str] = frozenset()
+    """For verifiers that ask nobody else: those, and what names a location that its owner may not
+    see any more. Such a session goes on, with the next token."""
 
 
 class Sessions:
@@ -236,25 +246,19 @@ class Sessions:
 
         return await self._state.change(SESSIONS, sid, rule, now_s)
 
-    async def revoked(self, now_s: float) -> frozenset[str]:
-        """Ids (`sid` or `jti`) of tokens that have not expired and open nothing any more.
-
-        For verifiers that ask nobody else: what has ended, whose owner lost access, and what says
-        more than its owner may see since the configuration changed.
-        """
+    async def revoked(self, now_s: float) -> Revoked:
+        """Which tokens have not expired and are to be refused all the same."""
         access = self.issuer.access
-        sessions = await self._all(now_s)
-        ids = {
-            sid: session.latest_exp
-            for sid, session in sessions.items()
-            if session.ended
-            or not set(session.loc) <= set(access.locations_of(session.party))
-            or not access.admits(session.party)
-        }
-        ids |= dict.fromkeys(await self._state.owned(REPLACED, "", now_s), 0)
-        if len(ids) > MAX_REVOKED:
-            _log.error("%d tokens are revoked, more than verifiers are told", len(ids))
-        return frozenset(sorted(ids, key=lambda sid: -ids[sid])[:MAX_REVOKED])
+        over, stale = {}, dict.fromkeys(await self._state.owned(REPLACED, "", now_s), 0)
+        for sid, session in (await self._all(now_s)).items():
+            if session.ended or not access.admits(session.party):
+                over[sid] = session.latest_exp
+            elif not set(session.loc) <= set(access.locations_of(session.party)):
+                stale[sid] = session.latest_exp
+        if len(over) + len(stale) > MAX_REVOKED:
+            _log.error("more tokens are revoked than verifiers are told: %d", len(over | stale))
+        latest = sorted((over | stale).items(), key=lambda item: -item[1])[:MAX_REVOKED]
+        return Revoked(frozenset(over), frozenset(sid for sid, _ in latest))
 
     async def _all(self, now_s: float) -> dict[str, Session]:
         records = await self._state.owned(SESSIONS, "", now_s)
