@@ -5,6 +5,7 @@ The successor stands in the file before it is used: a power cut leaves a token t
 
 import asyncio
 import base64
+import contextlib
 import json
 import logging
 import re
@@ -83,6 +84,7 @@ class TokenStore:
         self._path = path
         self._web_url = web_url.rstrip("/") if web_url else None
         self._token, self._life = self._read()
+        self._out_of_date = asyncio.Event()
 
     @property
     def token(self) -> str:
@@ -93,6 +95,12 @@ class TokenStore:
     def life(self) -> Life:
         """Its subject, locations and times."""
         return self._life
+
+    def belongs_to(self, locations: tuple[str, ...]) -> None:
+        """What the web application says where we belong: a token that says otherwise, made before
+        the configuration changed, opens nothing at the right storage, and is renewed at once."""
+        if set(locations) != set(self._life.locations):
+            self._out_of_date.set()
 
     def reload(self) -> None:
         """Take what stands in the file now (somebody put a new token there)."""
@@ -134,12 +142,15 @@ class TokenStore:
         backoff = Backoff(first_s=5, longest_s=300)
         while True:
             left_s = self._life.half_s - time.time()
-            if left_s > 0:
+            if left_s > 0 and not self._out_of_date.is_set():
                 # Naps are short because the system clock of a camera may step after its start.
-                await asyncio.sleep(min(left_s + 0.5, LONGEST_NAP_S))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(left_s + 0.5, LONGEST_NAP_S)):
+                        await self._out_of_date.wait()
                 continue
             try:
                 await self.recycle()
+                self._out_of_date.clear()
                 backoff.reset()
                 await asyncio.sleep(LEAST_BETWEEN_RENEWALS_S)
                 continue
