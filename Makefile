@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO ?= .demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo install setup-tests test page check unit interop matrix faults browser bench types lock clean distclean
+.PHONY: help demo install setup-tests test page check unit interop matrix faults fuzz browser bench types lock clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -52,6 +52,9 @@ matrix: setup-tests ## every codec, publisher and player, and disks that fail (m
 faults: setup-tests ## networks cut, programs killed at random, clocks that step, disks that fill (an hour; as root)
 	UCAM_FAULTS_KILLS=$${UCAM_FAULTS_KILLS:-20} UCAM_FAULTS_CUTS=$${UCAM_FAULTS_CUTS:-1,30,600} \
 	  $(BIN)/pytest -q -s tests/faults
+
+fuzz: setup-tests ## random requests to the web application, ten minutes each
+	UCAM_FUZZ_S=600 $(BIN)/pytest -q -s -m fuzz
 
 browser: setup-tests ## in Chromium, against the real programs
 	$(BIN)/pytest -q -m browser

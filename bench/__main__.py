@@ -2,7 +2,7 @@
 
 import sys
 
-from bench import catchup, index, ingest, live, play
+from bench import catchup, index, ingest, live, play, room
 
 ALL = {
     "ingest": ingest.main,
@@ -10,6 +10,7 @@ ALL = {
     "play": play.main,
     "live": live.main,
     "index": index.main,
+    "room": room.main,
 }
 
 

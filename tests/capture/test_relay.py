@@ -12,7 +12,7 @@ import pytest
 from capture.test_calls import VIDEO, gone
 from capture.viewer import Device
 from support.gst_viewer import Receiver
-from support.turn import SECRET, coturn
+from support.relay import SECRET, coturn
 from ucam.capture.callsdp import ice_setup
 from ucam.protocol.messages import (
     AnswerMedia,

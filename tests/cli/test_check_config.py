@@ -23,7 +23,7 @@ def test_a_bad_file_is_told_with_key_and_line(
     file.write_text((CONFIG / "web.toml").read_text().replace('"10m"', '"10 minutes"'))
     assert main(["check-config", str(file)]) == 1
     error = capsys.readouterr().err
-    assert f"{file}:10: userauth.link-validity: " in error
+    assert f"{file}:12: userauth.link-validity: " in error
 
 
 def test_a_file_of_no_service_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,13 +86,18 @@ async def speaking(words: bytes, drip: bytes = b"") -> AsyncIterator[Other]:
         await asyncio.gather(*talks)
 
 
-def unsigned_token(issued_s: float, expires_s: float, subject: str = "cam001@studio.loc") -> str:
+def unsigned_token(
+    issued_s: float,
+    expires_s: float,
+    subject: str = "cam001@studio.loc",
+    location: str = "studio",
+) -> str:
     """A token as a device reads its own: the signature is the others' business."""
 
     def part(value: object) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
-    claims = {"sub": subject, "iat": int(issued_s), "exp": int(expires_s), "loc": ["studio"]}
+    claims = {"sub": subject, "iat": int(issued_s), "exp": int(expires_s), "loc": [location]}
     return f"{part({'alg': 'EdDSA'})}.{part(claims)}.c2ln"
 
 

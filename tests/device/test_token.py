@@ -175,3 +175,22 @@ async def test_a_successor_that_could_not_be_written_is_not_asked_for_again(
         await store.recycle()
     assert len(web.asked) == 1
     assert (store.token, path.read_text()) == (new, new + "\n")
+
+
+async def test_a_device_that_was_moved_gets_its_new_token_at_once(tmp_path: Path) -> None:
+    path, now_s = tmp_path / "token", int(time.time())
+    path.write_text(unsigned_token(now_s, now_s + 1000))
+    moved = unsigned_token(now_s, now_s + 1000, location="shop")
+    async with tiny_web(lambda _: (200, answer_with(moved))) as web:
+        store = TokenStore(path, web.url)
+        running = asyncio.ensure_future(store.run())
+        store.belongs_to(("studio",))
+        await asyncio.sleep(0)
+        assert web.asked == []
+        store.belongs_to(("shop",))
+        async with asyncio.timeout(20):
+            while store.life.locations != ("shop",):
+                await asyncio.sleep(0.01)
+        running.cancel()
+    assert path.read_text().strip() == moved
+    assert len(web.asked) == 1

@@ -3,6 +3,7 @@ import base64
 import pytest
 
 from ucam.rtsp.auth import Credentials, challenges, credentials, path, without_authority
+from ucam.rtsp.errors import RTSPError
 from ucam.rtsp.messages import Request
 
 JWT = "eyJh.eyJz-_.c2ln"
@@ -29,7 +30,8 @@ def basic(text: str) -> str:
         (request(f"rtsps://h/cam@x?a=b&auth={JWT}"), (JWT, "query")),
         (request(f"rtsps://h/cam@x?token={JWT}/streamid=0"), (JWT, "query")),
         (request(f"rtsp://h/cam@x/stream=0?token={JWT}"), (JWT, "query")),
-        (request(f"rtsps://h/c?token={JWT}", f"Bearer {JWT}2"), (JWT + "2", "bearer")),
+        (request(f"rtsps://h/c?token={JWT}", f"Bearer {JWT}"), (JWT, "bearer")),
+        (request(f"rtsps://h/c?token={JWT}&auth={JWT}/streamid=0"), (JWT, "query")),
     ],
 )
 def test_a_token_is_found(given: Request, expected: tuple[str, str]) -> None:
@@ -85,3 +87,24 @@ def test_what_stands_behind_the_authority(uri: str, expected: str) -> None:
 
 def test_digest_is_never_offered() -> None:
     assert [value.split()[0] for _, value in challenges()] == ["Basic", "Bearer"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        request(f"rtsps://h/c?token={JWT}", f"Bearer {JWT}2"),
+        request(f"rtsps://h/c?token={JWT}", basic(f"u:{JWT}2")),
+        request(f"rtsps://h/c?token={JWT}&token={JWT}2"),
+        request(f"rtsps://h/c?token={JWT}&auth={JWT}2"),
+        Request(
+            "DESCRIBE",
+            "rtsps://h/c",
+            (("Authorization", f"Bearer {JWT}"), ("authorization", f"Bearer {JWT}2")),
+        ),
+    ],
+)
+def test_two_that_disagree_are_neither_believed(given: Request) -> None:
+    with pytest.raises(RTSPError) as error:
+        credentials(given)
+    assert error.value.status == 400
+    assert JWT not in str(error.value)

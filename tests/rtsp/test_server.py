@@ -311,7 +311,7 @@ def test_announces_that_cannot_be_taken(
 def test_the_way_to_playing() -> None:
     client = Client()
     assert client.ask("DESCRIBE").status == 401
-    answer = client.describe(f"{URL}?token=secret&gop=0")
+    answer = client.describe(f"{URL}?token=a.b.c&gop=0")
     assert answer.body == b"v=0\r\n"
     assert answer.header("Content-Type") == "application/sdp"
     assert answer.header("Content-Base") == f"{URL}/"
@@ -336,7 +336,7 @@ def test_the_way_to_playing() -> None:
 
 def test_where_a_players_media_begin_stands_in_the_answer() -> None:
     client = Client()
-    client.describe(f"{URL}?token=secret")
+    client.describe(f"{URL}?token=a.b.c")
     client.prepare()
     request = Request("PLAY", URL, (("CSeq", "9"),))
     (play,) = client.server.receive(request.encode())

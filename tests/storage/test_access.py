@@ -1,3 +1,4 @@
+import json
 import os
 from pathlib import Path
 
@@ -5,14 +6,14 @@ import pytest
 
 from storage.helpers import ISSUER, PLACE, Tokens
 from ucam.base.service import Fault
-from ucam.storage.access import Access, Denied, verify_with_file
+from ucam.storage.access import Access, Denied, access_by_file
 
 CAMERA = PLACE.jid
 
 
 @pytest.fixture
 def access(tokens: Tokens) -> Access:
-    return Access(verify_with_file(tokens.keys_file, ISSUER), lambda: ("studio",))
+    return access_by_file(tokens.keys_file, ISSUER, lambda: ("studio",))
 
 
 async def test_a_device_records_under_its_own_name(access: Access, tokens: Tokens) -> None:
@@ -132,4 +133,19 @@ async def test_new_keys_are_read_and_broken_ones_are_not(
 
 def test_without_keys_it_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(Fault, match="keys-file"):
-        verify_with_file(tmp_path / "absent.json", ISSUER)
+        access_by_file(tmp_path / "absent.json", ISSUER, tuple)
+
+
+async def test_what_the_file_revokes_opens_nothing_and_keeps_nothing_open(
+    access: Access, tokens: Tokens
+) -> None:
+    token = tokens.issue(CAMERA)
+    claims = await access.claims(token)
+    assert access.withdrawn(claims) is None
+    document = json.loads(tokens.keys_file.read_text())
+    tokens.keys_file.write_text(json.dumps({**document, "revoked": [claims.jti]}))
+    os.utime(tokens.keys_file, ns=(1, 1))
+    assert access.withdrawn(claims) == "the token was revoked"
+    with pytest.raises(Denied) as denied:
+        await access.claims(token)
+    assert denied.value.status == 401

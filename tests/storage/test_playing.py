@@ -9,7 +9,7 @@ from ucam.rtsp.messages import Request, Response
 from ucam.rtsp.parser import Parser
 from ucam.rtsp.server import DescribeRequested, PlayRequested, ServerConnection
 from ucam.storage import live
-from ucam.storage.access import Access, Denied, verify_with_file
+from ucam.storage.access import Denied, access_by_file
 from ucam.storage.layout import Place
 from ucam.storage.live import Channels, Live, Reader
 from ucam.storage.playing import Playing
@@ -36,7 +36,7 @@ class Player:
         self.rtsp = ServerConnection(bytes(16))
         self.sent: list[bytes] = []
         self.url = f"rtsps://storage/{PLACE.jid}{options}"
-        access = Access(verify_with_file(tokens.keys_file, ISSUER), lambda: ("studio",))
+        access = access_by_file(tokens.keys_file, ISSUER, lambda: ("studio",))
         recorder: Any = Recorded()
         self.playing = Playing(self.rtsp, self.live, access, recorder)
         self.reader = Reader(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
@@ -12,14 +13,17 @@ from device.helpers import unsigned_token
 from storage.helpers import PLACE, START_US
 from ucam.base.jid import JID
 from ucam.base.times import format_utc
+from ucam.device import roster
 from ucam.device.token import TokenStore
 from ucam.protocol.messages import (
     AnswerMedia,
     AnyMessage,
     Connect,
+    DeviceInfo,
     Disconnect,
     EndMedia,
     IceServer,
+    LocationInfo,
     Peer,
     RequestMedia,
     Status,
@@ -33,10 +37,10 @@ CAMERA = f"{PLACE.jid}/x"
 VIEWER = "owner@shop.loc/page"
 
 
-def welcome(*roster: Peer) -> Welcome:
+def welcome(*peers: Peer) -> Welcome:
     return Welcome(
         jid="storage@studio.loc/abc",
-        roster=roster,
+        roster=peers,
         ice_servers=(IceServer(urls=("stun:stun.example.com",)),),
         server_time=format_utc(0),
         locations=(),
@@ -49,6 +53,7 @@ class SpyPeers:
 
     calls: list[Any] = field(default_factory=list)
     ice_servers: tuple[IceServer, ...] = ()
+    viewers: list[str] = field(default_factory=list)
 
     def request(self, message: RequestMedia, allowed: frozenset[str], role: str) -> None:
         self.calls.append((message.from_, message.call, allowed, role))
@@ -61,6 +66,7 @@ class SpyPeers:
 
     def gone(self, jid: str) -> None:
         self.calls.append(jid)
+        self.viewers = [viewer for viewer in self.viewers if viewer != jid]
 
 
 @dataclass
@@ -180,3 +186,25 @@ def test_what_a_status_says(host: str, url: str) -> None:
         "maxspace": None,
         "message": None,
     }
+
+
+async def test_calls_of_who_does_not_come_back_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roster, "GRACE_S", 0.5)
+    stays = Peer(jid=VIEWER, name="o", role="user", location="studio")
+    async with scene(tmp_path, welcome(stays)) as found:
+        found.peers.viewers = [VIEWER, "gone@studio.loc/tab"]
+        while found.peers.viewers != [VIEWER]:
+            await asyncio.sleep(0.01)
+        assert found.peers.calls == ["gone@studio.loc/tab"]
+
+
+async def test_the_cameras_of_the_configuration_are_known_from_the_room(tmp_path: Path) -> None:
+    async with scene(tmp_path, welcome()) as found:
+        devices = (DeviceInfo(jid=PLACE.jid, name="c"),)
+        place = LocationInfo(name="studio", title="S", timezone=None, storage=None, devices=devices)
+        await found.hear(msgspec.structs.replace(welcome(), locations=(place,)))
+        while found.room.is_listed("removed@studio.loc"):
+            await asyncio.sleep(0.005)
+        assert found.room.is_listed(PLACE.jid)

@@ -67,6 +67,11 @@ class Process:
         self._process.kill()
         self._process.wait()
 
+    def reload(self) -> None:
+        """As `systemctl reload` does."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+
     def end(self) -> int:
         """As systemd does: SIGTERM, then wait; returns the exit status."""
         if self._process is None:

@@ -119,15 +119,22 @@ class Running:
 
     async def link_token(self, address: str) -> str:
         """Ask for a link and take its token out of the mail."""
-        before = set((self.folder / "outbox").glob("*.eml"))
+        before = self.mails_to(address)
         answer = await self.http.post("/auth", json={"email": address})
         assert answer.status_code == 202
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while True:
-                new = set((self.folder / "outbox").glob("*.eml")) - before
-                if new:
+                if new := self.mails_to(address) - before:
                     return link_in(new.pop().read_bytes())
                 await asyncio.sleep(0.01)
+
+    def mails_to(self, address: str) -> set[Path]:
+        """The files of the mails that somebody has got."""
+        return {
+            path
+            for path in (self.folder / "outbox").glob("*.eml")
+            if email.message_from_bytes(path.read_bytes())["To"] == address
+        }
 
     async def log_in(self, address: str) -> str:
         """A JWT of a fresh session."""

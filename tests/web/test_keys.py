@@ -7,7 +7,13 @@ from joserfc.jwk import KeySet
 
 from ucam.base.service import Fault
 from ucam.base.tokens import AUDIENCE, Claims, Role, TokenError, Verifier, read_keys
-from ucam.web.keys import ROTATE_AFTER_S, KeyStore
+from ucam.web.keys import (
+    LONGEST_TOKEN_S,
+    MAX_PREVIOUS,
+    ROTATE_AFTER_S,
+    KeyStore,
+    TooSoonError,
+)
 
 ISSUER = "https://cams.example.com"
 
@@ -49,7 +55,7 @@ def test_the_published_set_verifies_and_holds_nothing_private(tmp_path: Path) ->
     assert len({str(key["kid"]) for key in keys}) == 2
 
 
-def test_no_token_fails_over_one_rotation_and_every_one_after_two(tmp_path: Path) -> None:
+def test_no_token_fails_over_rotations(tmp_path: Path) -> None:
     store = KeyStore(tmp_path, 0)
     kept_since_before = published(store)
     old = store.sign(claims())
@@ -61,11 +67,61 @@ def test_no_token_fails_over_one_rotation_and_every_one_after_two(tmp_path: Path
         assert verifier.verify(old, 1) == verifier.verify(new, 1) == claims()
     store.rotate(20)
     after_two = Verifier(ISSUER, lambda: published(store))
+    assert after_two.verify(old, 1) == after_two.verify(new, 1) == claims()
+    # A key goes when nothing that it signed can live any more.
+    store.rotate(10 + LONGEST_TOKEN_S)
     assert after_two.verify(new, 1) == claims()
     with pytest.raises(TokenError):
         after_two.verify(old, 1)
-    # Another process (ucam token) finds the rotated keys.
-    assert KeyStore(tmp_path, 30).sign(claims()) == store.sign(claims())
+
+
+def test_other_processes_notice_a_rotation(tmp_path: Path) -> None:
+    service, command = KeyStore(tmp_path, 0), KeyStore(tmp_path, 0)
+    command.rotate(10)
+    token = command.sign(claims())
+    assert service.sign(claims()) == token
+    assert service.jwks() == command.jwks()
+    assert not service.rotate_when_due(ROTATE_AFTER_S)
+    # Two that find it due rotate once.
+    now_s = 10 + ROTATE_AFTER_S
+    assert [service.rotate_when_due(now_s), command.rotate_when_due(now_s)] == [True, False]
+
+
+def test_a_file_that_breaks_while_it_runs_is_told_once_and_the_keys_go_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = KeyStore(tmp_path, 0)
+    token = store.sign(claims())
+    (file,) = tmp_path.glob("*.json")
+    file.write_text("{")
+    assert [store.sign(claims()) for _ in range(3)] == [token] * 3
+    assert caplog.text.count("signing keys not read anew") == 1
+
+
+def test_rotations_that_would_take_keys_from_living_tokens_are_refused(tmp_path: Path) -> None:
+    store = KeyStore(tmp_path, 0)
+    for second in range(MAX_PREVIOUS):
+        store.rotate(second)
+    with pytest.raises(TooSoonError):
+        store.rotate(1000)
+    store.rotate(LONGEST_TOKEN_S + 1)
+
+
+def test_with_every_key_new_no_token_is_believed(tmp_path: Path) -> None:
+    store = KeyStore(tmp_path, 0)
+    old = store.sign(claims())
+    store.begin_anew(10)
+    verifier = Verifier(ISSUER, lambda: published(store))
+    with pytest.raises(TokenError):
+        verifier.verify(old, 1)
+    assert verifier.verify(store.sign(claims()), 1) == claims()
+
+
+def test_replaced_keys_are_kept_without_their_private_part(tmp_path: Path) -> None:
+    store = KeyStore(tmp_path, 0)
+    store.rotate(1)
+    (file,) = tmp_path.glob("*.json")
+    assert file.read_text().count('"d"') == 2
 
 
 def test_rotation_is_due_after_the_longest_life_of_a_token(tmp_path: Path) -> None:

@@ -4,27 +4,24 @@ import email
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import default as mail_policy
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import aiosmtplib
 import pytest
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from aiosmtpd.smtp import AuthResult, LoginPassword
 
+from support.smtp import Box, make_certificate, server_context, smtp_server
 from ucam.base.backoff import Backoff
 from ucam.base.config import ConfigError, WrongValueError
 from ucam.base.jid import JID
-from ucam.web.config import Smtp
-from ucam.web.mail import Mailer, MailServer, Outbox, login_mail, mail_way, sender_address
+from ucam.web import mail as mail_module
+from ucam.web.config import Smtp, sender_address
+from ucam.web.letters import login_mail
+from ucam.web.mail import Mailer, MailServer, Outbox, mail_way
 from web.helpers import ANN, NOW_S
 
 SENDER = sender_address("ucam <cams@example.com>", "x")
@@ -82,81 +79,17 @@ def test_senders(text: str, expected: Address) -> None:
 
 @pytest.mark.parametrize("text", ["ucam <a@b.c>\nBcc: x@y.z", "a b <@>", "ucam\r\nBcc: x"])
 def test_senders_that_are_none(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"smtp\.from"):
+    with pytest.raises(ValueError, match="is not usable"):
         sender_address(text, "cams.local")
 
 
 # How it gets out
 
 
-class Box:
-    """A mail server's handler that keeps mails, after refusing some."""
-
-    def __init__(self, *refusals: str) -> None:
-        self.refusals = list(refusals)
-        self.mails: list[EmailMessage] = []
-        self.tls: list[bool] = []
-        self.tried = 0
-
-    async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        self.tried += 1
-        if self.refusals:
-            return self.refusals.pop(0)
-        assert isinstance(envelope.content, bytes)
-        mail = email.message_from_bytes(envelope.content, policy=mail_policy)
-        assert isinstance(mail, EmailMessage)
-        assert envelope.mail_from == "cams@example.com"
-        self.mails.append(mail)
-        self.tls.append(session.ssl is not None)
-        return "250 OK"
-
-
-@asynccontextmanager
-async def smtp_server(
-    box: Box, smtps: ssl.SSLContext | None = None, **options: Any
-) -> AsyncIterator[int]:
-    server = await asyncio.get_running_loop().create_server(
-        lambda: SMTP(box, hostname="mail.example.com", **options), "127.0.0.1", 0, ssl=smtps
-    )
-    async with server:
-        yield server.sockets[0].getsockname()[1]
-
-
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """A self-signed certificate for 127.0.0.1, with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail")])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path / "mail.pem"
-    path.write_bytes(
-        signed.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return path
-
-
-def server_context(certificate: Path) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate)
-    return context
+    return make_certificate(tmp_path / "mail.pem")
 
 
 @asynccontextmanager
@@ -223,19 +156,41 @@ async def test_a_server_that_is_away_for_a_while_costs_no_mail() -> None:
     box = Box("451 busy", "421 later")
     async with smtp_server(box) as port:
         way = MailServer(f"smtp://127.0.0.1:{port}", None)
-        async with working(Mailer(way, quick())) as mailer:
-            mailer.submit(a_mail())
+        async with working(Mailer(way, quick)) as mailer:
+            mailer.submit(a_mail(), 60)
             await until(lambda: box.mails)
     assert box.tried == 3
+
+
+async def test_who_is_told_to_wait_holds_up_nobody_else() -> None:
+    box = Box("450 greylisted, come back later")
+    async with smtp_server(box) as port:
+        way = MailServer(f"smtp://127.0.0.1:{port}", None)
+        async with working(Mailer(way, lambda: Backoff(0.5, 0.5))) as mailer:
+            mailer.submit(a_mail(), 60)
+            mailer.submit(a_mail("bob@example.com"), 60)
+            await until(lambda: len(box.mails) == 2)
+    assert [mail["To"] for mail in box.mails] == ["bob@example.com", ANN]
+
+
+async def test_a_mail_that_came_too_late_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    box = Box(*["451 busy"] * 100)
+    async with smtp_server(box) as port:
+        way = MailServer(f"smtp://127.0.0.1:{port}", None)
+        async with working(Mailer(way, quick)) as mailer:
+            mailer.submit(a_mail(), 0.1)
+            await until(lambda: not mailer.waiting)
+    assert 1 < box.tried < 100
+    assert "given up: 451 busy" in caplog.text
 
 
 async def test_a_final_no_is_taken_for_an_answer(caplog: pytest.LogCaptureFixture) -> None:
     box = Box("550 no such user")
     async with smtp_server(box) as port:
         way = MailServer(f"smtp://127.0.0.1:{port}", None)
-        async with working(Mailer(way, quick())) as mailer:
-            mailer.submit(a_mail())
-            mailer.submit(a_mail("bob@example.com"))
+        async with working(Mailer(way, quick)) as mailer:
+            mailer.submit(a_mail(), 60)
+            mailer.submit(a_mail("bob@example.com"), 60)
             await until(lambda: box.mails)
     assert [mail["To"] for mail in box.mails] == ["bob@example.com"]
     assert "550 no such user" in caplog.text
@@ -245,7 +200,7 @@ async def test_a_final_no_is_taken_for_an_answer(caplog: pytest.LogCaptureFixtur
 async def test_the_queue_is_bounded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     mailer = Mailer(Outbox(tmp_path / "outbox"))
     for number in range(105):
-        mailer.submit(a_mail(f"p{number}@example.com"))
+        mailer.submit(a_mail(f"p{number}@example.com"), 60)
     assert caplog.text.count("dropped") == 5
     async with working(mailer):
         await until(lambda: len(list((tmp_path / "outbox").glob("*.eml"))) == 100)
@@ -272,6 +227,7 @@ async def test_the_outbox_keeps_mails_and_logs_the_link(
         "smtps://mail.example.com:99999",
         "smtps://user@mail.example.com",  # and no password file
         "smtp://user@mail.example.com",  # the password would travel in the clear
+        "smtp://mail.example.com",  # and so would the link
     ],
 )
 def test_urls_that_are_refused(url: str) -> None:
@@ -305,9 +261,41 @@ async def test_it_ends_when_it_is_told_to() -> None:
     way = Stubborn()
     mailer = Mailer(way)
     task = asyncio.ensure_future(mailer.run())
-    mailer.submit(a_mail())
+    mailer.submit(a_mail(), 60)
     await way.sending.wait()
     task.cancel()
     _, pending = await asyncio.wait({task}, timeout=5)
     assert not pending
     assert task.cancelled()
+
+
+async def test_a_server_without_tls_gets_no_mail_where_tls_is_wanted() -> None:
+    box = Box()
+    async with smtp_server(box) as port:
+        with pytest.raises(aiosmtplib.SMTPException):
+            await MailServer(f"smtp+starttls://127.0.0.1:{port}", None).send(a_mail())
+    assert box.tried == 0
+
+
+async def test_a_server_that_says_nothing_costs_a_bounded_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mail_module, "SEND_TIMEOUT_S", 0.2)
+    came, gone = asyncio.Event(), asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.set()
+        await reader.read()  # until the other side gives up
+        writer.close()
+        await writer.wait_closed()
+        gone.set()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        way = MailServer(f"smtp://127.0.0.1:{port}", None)
+        with pytest.raises((aiosmtplib.SMTPException, OSError)):
+            await way.send(a_mail())
+        assert came.is_set()
+        async with asyncio.timeout(20):
+            await gone.wait()

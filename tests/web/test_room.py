@@ -20,8 +20,14 @@ from ucam.protocol.messages import (
     Status,
     Welcome,
 )
-from ucam.web.members import CLOSE_NO_ACCESS, CLOSE_REPLACED, Known, Newcomer
-from ucam.web.room import MESSAGE_BURST, WELCOME_AGAIN_S, Room
+from ucam.web.members import (
+    CLOSE_NO_ACCESS,
+    CLOSE_REPLACED,
+    MESSAGE_BURST,
+    Known,
+    Newcomer,
+)
+from ucam.web.room import WELCOME_AGAIN_S, Room
 from web.helpers import ANN, BOB, DISK, NOW_S, TILL, TOML, YARD, access, closed, sent_to, who
 
 A, B, Y, T, D = 1, 2, 3, 4, 5

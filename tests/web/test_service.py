@@ -1,13 +1,18 @@
 import asyncio
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ucam.base.config import ConfigError
+from ucam.base.jid import JID
 from ucam.base.service import Fault, Stop
+from ucam.web.members import Known
 from ucam.web.service import Web, serve
-from ucam.web.store import Store
-from web.helpers import ANN, TOML, Running, load_config, running
+from ucam.web.state import StateAway
+from ucam.web.state_sqlite import SqliteState
+from web.helpers import ANN, TOML, YARD, Running, load_config, running
 
 
 async def test_an_address_that_is_taken_is_told(tmp_path: Path) -> None:
@@ -17,22 +22,16 @@ async def test_an_address_that_is_taken_is_told(tmp_path: Path) -> None:
             await serve(load_config(tmp_path, port=port), Stop())
 
 
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (
-            ("[smtp]", '[ice]\nturn = ["turn:t"]\nturn-secret-file = "none"\n[smtp]'),
-            "none can't be read",
-        ),
-        (("ucam <cams@example.com>", "ucam <@>"), "smtp.from"),
-    ],
-)
-async def test_what_a_person_can_mend_is_told(
-    tmp_path: Path, change: tuple[str, str], told: str
-) -> None:
-    config = load_config(tmp_path, text=TOML.replace(*change))
-    with pytest.raises(Fault, match=told):
+async def test_what_a_person_can_mend_is_told(tmp_path: Path) -> None:
+    ice = '[ice]\nturn = ["turn:t"]\nturn-secret-file = "none"\n[smtp]'
+    config = load_config(tmp_path, text=TOML.replace("[smtp]", ice))
+    with pytest.raises(Fault, match="none can't be read"):
         await serve(config, Stop())
+
+
+def test_a_sender_that_is_none_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"web.toml:9: smtp\.from"):
+        load_config(tmp_path, text=TOML.replace("ucam <cams@example.com>", "ucam <@>"))
 
 
 async def test_it_tells_where_it_listens(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -84,9 +83,12 @@ async def test_sessions_and_keys_survive_a_restart(tmp_path: Path) -> None:
 async def test_a_database_that_cannot_be_written_does_not_end_the_room(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    class Full(SqliteState):
+        async def change(self, *_arguments: object) -> Any:
+            raise StateAway("disk full")
+
     config = load_config(tmp_path)
-    store = Store(config.http.data_dir)
-    web = Web(config, store, 0)
-    store.close()
-    web.remember()
-    assert "names and times of devices not kept" in caplog.text
+    state = Full(config.http.data_dir)
+    await Web(config, state, {JID.parse(YARD): Known("Yard", 1)}, 0).remember()
+    assert "names and times of devices not kept: disk full" in caplog.text
+    await state.close()

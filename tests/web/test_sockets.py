@@ -25,6 +25,7 @@ from ucam.protocol.messages import (
     encode,
 )
 from ucam.web.auth import Authority
+from ucam.web.clients import Client
 from ucam.web.members import CLOSE_LOGIN_AGAIN, CLOSE_NO_ACCESS, CLOSE_REPLACED, CLOSE_TOO_SLOW
 from ucam.web.room import Room
 from ucam.web.sockets import MAX_WAITING_MESSAGES, Sockets, same_origin
@@ -288,13 +289,17 @@ class Wire:
         return asyncio.ensure_future(sockets(scope, self.receive, self.send))  # type: ignore[arg-type]
 
 
+async def arrive() -> int:
+    return 1
+
+
 class Trusting(Authority):
     """Takes an address for a token."""
 
     def __init__(self) -> None:
         pass
 
-    async def enter(self, token: str) -> Claims:
+    async def enter(self, token: str, client: Client) -> Claims:
         return Claims(
             iss="", aud="", sub=token, role="user", loc=(), jti=token, iat=0, exp=2_000_000_000
         )
@@ -302,7 +307,7 @@ class Trusting(Authority):
 
 async def test_who_takes_no_messages_is_disconnected_and_nobody_waits(tmp_path: Path) -> None:
     room = Room(access(tmp_path))
-    sockets = Sockets(room, "http://127.0.0.1")
+    sockets = Sockets(room, "http://127.0.0.1", arrive)
     sockets.authority = Trusting()
     deaf, hearing = Wire(deaf=True), Wire(deaf=False)
     ends = [deaf.run(sockets, ANN), hearing.run(sockets, BOB)]
@@ -330,7 +335,7 @@ async def test_a_fault_of_ours_is_logged_and_ends_that_connection_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = Room(access(tmp_path))
-    sockets = Sockets(room, "http://127.0.0.1")
+    sockets = Sockets(room, "http://127.0.0.1", arrive)
     sockets.authority = Trusting()
     other = Wire(deaf=False)
     end = other.run(sockets, BOB)

@@ -168,7 +168,7 @@ export interface StorageAddress {
   fingerprint: string;
 }
 
-/** Server to who just connected. */
+/** Server to who just connected, and again when what it told has changed: it replaces all. */
 export interface Welcome {
   type: 'Welcome';
   jid: string;
@@ -176,6 +176,7 @@ export interface Welcome {
   'ice-servers': IceServer[];
   'server-time': string;
   locations: Location[];
+  chat: Chat[];
 }
 
 export interface Status extends StatusFields {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { cameraState, Room, storedAge } from '../src/core/room.ts';
 import { formatTime } from '../src/core/time.ts';
 import { offlineSince, summary, trouble } from '../src/core/words.ts';
-import type { MessageFromServer, Peer, StatusFields } from '../src/protocol.gen.ts';
+import type { Chat, MessageFromServer, Peer, StatusFields } from '../src/protocol.gen.ts';
 
 const NOW = Date.parse('2026-11-22T14:10:00Z') / 1000;
 const ago = (seconds: number): string => formatTime(NOW - seconds);
@@ -35,12 +35,21 @@ function room(roster: Peer[], names = ['gate', 'yard', 'till']): Room {
     locations: [
       { name: 'shop', title: 'Shop', timezone: 'UTC', storage: 'storage@shop.loc', devices },
     ],
+    chat: [],
   };
   // This browser's clock is three minutes behind the server's.
   made.apply(welcome, NOW - 180);
   return made;
 }
 
+const EMPTY = {
+  type: 'Welcome' as const,
+  jid: 'owner@shop.loc/page',
+  roster: [],
+  'ice-servers': [],
+  'server-time': formatTime(NOW),
+  locations: [],
+};
 const stored = (age: number): StatusFields => ({ recording: 'stored', 'durable-until': ago(age) });
 const cameras = (made: Room) => made.sections().flatMap((section) => section.cameras);
 
@@ -130,4 +139,21 @@ test('chat is kept, but not without end', () => {
   for (let i = 0; i < 600; i += 1) made.apply({ type: 'Chat', text: String(i) }, NOW);
   assert.equal(made.chats.length, 500);
   assert.equal(made.chats.at(-1)?.text, '599');
+});
+
+test('what was said before and while away stands once, in order', () => {
+  const made = room([]);
+  const line = (second: number): Chat => ({
+    type: 'Chat',
+    text: `said at ${second}`,
+    from: 'ann@shop.loc/a',
+    time: formatTime(NOW + second),
+  });
+  made.apply(line(1), NOW);
+  made.apply(line(2), NOW);
+  made.apply({ ...EMPTY, chat: [line(0), line(2), line(3)] }, NOW);
+  assert.deepEqual(
+    made.chats.map((chat) => chat.text),
+    ['said at 0', 'said at 1', 'said at 2', 'said at 3'],
+  );
 });

@@ -10,8 +10,8 @@ class FakeSocket {
   onclose: ((event: { code: number }) => void) | null = null;
   readonly url: string;
 
-  constructor(url: string) {
-    this.url = url;
+  constructor(url: string, protocols: string[]) {
+    this.url = `${url} ${protocols.join(' ')}`;
     FakeSocket.all.push(this);
   }
 
@@ -45,7 +45,7 @@ beforeEach(() => {
   FakeSocket.all = [];
   told = [];
   token = 'a';
-  signaling = new Signaling(() => token && `wss://x/ws?auth=${token}`, {
+  signaling = new Signaling(() => token === null ? null : { url: 'wss://x/ws', token }, {
     message: (message) => told.push(message.type),
     connected: (connected) => told.push(connected ? 'connected' : 'gone'),
     closed: (code) => told.push(`closed ${code}`),
@@ -74,7 +74,7 @@ test('comes back by itself, with the token that is good then', () => {
   assert.deepEqual(told.slice(2), ['gone', 'closed 1006']);
   mock.timers.tick(400);
   assert.equal(FakeSocket.all.length, 2);
-  assert.match(socket().url, /auth=b$/);
+  assert.equal(socket().url, 'wss://x/ws ucam bearer.b');
 });
 
 test('waits longer each time, and starts over after a Welcome', () => {

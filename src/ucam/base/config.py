@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ucam.base.jid import JID
-from ucam.base.units import ChunkSize, Duration, Listen, Rate, Size, WebUrl
+from ucam.base.units import ChunkSize, Duration, Listen, Rate, Size, StateUrl, WebUrl
 
 MAX_FILE_BYTES = 1_000_000
 
@@ -39,7 +39,7 @@ class Section(
 
 
 C = TypeVar("C", bound=Section)
-_STRING_TYPES = (Size, Duration, Rate, ChunkSize, Listen, WebUrl)
+_STRING_TYPES = (Size, Duration, Rate, ChunkSize, Listen, WebUrl, StateUrl)
 
 
 def _decode(folder: Path, kind: type, value: object) -> object:

@@ -43,6 +43,7 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     jti: str
     iat: int
     exp: int
+    nbf: int | None = None
     sid: str | None = None
 
     @property
@@ -54,9 +55,15 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
 class Verifier:
     """Believes tokens of one issuer that a key of its key set signed."""
 
-    def __init__(self, issuer: str, keys: Callable[[], KeySet]) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        keys: Callable[[], KeySet],
+        revoked: Callable[[], frozenset[str]] = frozenset,
+    ) -> None:
         self._issuer = issuer
         self._keys = keys
+        self._revoked = revoked
         self._registry = JWSRegistry(algorithms=ALGORITHMS)
 
     def verify(self, token: str, now_s: float) -> Claims:
@@ -75,11 +82,18 @@ class Verifier:
             raise TokenError("token is of another issuer")
         if claims.aud != AUDIENCE:
             raise TokenError("token is for another audience")
-        if claims.iat > now_s + LEEWAY_S:
+        if max(claims.iat, claims.nbf or 0) > now_s + LEEWAY_S:
             raise TokenError("token is not valid yet")
         if claims.exp <= now_s:
             raise TokenError("token has expired")
+        if self.is_revoked(claims):
+            raise TokenError("token was revoked")
         return claims
+
+    def is_revoked(self, claims: Claims) -> bool:
+        """Whether a token that was believed is not to be any more."""
+        revoked = self._revoked()
+        return claims.jti in revoked or claims.sid in revoked
 
     def _key_for(self, token: Any) -> OKPKey:
         header: Mapping[str, Any] = token.headers()
@@ -104,3 +118,12 @@ def read_keys(data: bytes | str) -> KeySet:
     if not keys:
         raise TokenError("the JWK set holds no Ed25519 key")
     return KeySet(keys)
+
+
+def read_revoked(data: bytes | str) -> frozenset[str]:
+    """The ids of tokens that the key set's publisher takes back, none where it names none."""
+    try:
+        document = json.loads(data)
+        return frozenset(one for one in document.get("revoked", ()) if isinstance(one, str))
+    except (ValueError, TypeError, AttributeError):
+        return frozenset()

@@ -149,6 +149,59 @@ class WebUrl(str):
         return cls(f"{parts.scheme}://{parts.netloc}")
 
 
+class StateUrl:
+    """Where the web application keeps its state: `sqlite`, or a Redis. Shown without password."""
+
+    __slots__ = ("url",)
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        """With the password: never show it."""
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        """Read `"sqlite"` or `"redis://:PASSWORD@HOST:6379/0"`; an error doesn't repeat it."""
+        if text == "sqlite":
+            return cls("sqlite")
+        if isinstance(text, str) and _readable(text):
+            parts = urlsplit(text)
+            plain = not parts.query and not parts.fragment
+            database = parts.path.strip("/")
+            if (
+                parts.scheme in ("redis", "rediss")
+                and parts.hostname
+                and plain
+                and (not database or (database.isascii() and database.isdigit()))
+            ):
+                return cls(text)
+        raise ValueError(
+            'not usable: write "sqlite", "redis://:PASSWORD@HOST:6379/0", or the same with '
+            "rediss:// for TLS; special characters of the password as %XX"
+        )
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is kept in the data directory, for one process."""
+        return self.url == "sqlite"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StateUrl) and self.url == other.url
+
+    def __hash__(self) -> int:
+        return hash(self.url)
+
+    def __str__(self) -> str:
+        parts = urlsplit(self.url)
+        if not parts.netloc:
+            return self.url
+        address = parts.netloc.rpartition("@")[2]
+        hidden = "***@" if "@" in parts.netloc else ""
+        return f"{parts.scheme}://{hidden}{address}{parts.path}"
+
+    def __repr__(self) -> str:
+        return f"StateUrl({str(self)!r})"
+
+
 def _readable(url: str) -> bool:
     """Whether brackets and port of a URL are what they should be."""
     try:

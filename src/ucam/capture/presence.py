@@ -12,10 +12,12 @@ from ucam.capture.camera import Camera
 from ucam.capture.run import Run
 from ucam.capture.status import outline
 from ucam.device.room import RoomConnection, RoomHandlers
+from ucam.device.roster import Roster
 from ucam.device.token import TokenStore
 from ucam.protocol.messages import (
     AnswerMedia,
     AnyMessage,
+    Connect,
     Disconnect,
     EndMedia,
     Error,
@@ -71,6 +73,7 @@ class Presence:
         self._announced = announced
         self._located = located
         self._storages: frozenset[str] = frozenset()
+        self._roster = Roster()
         self._ready_run: Run | None = None
         self._told: dict[str, Any] = {}
         self._told_s = float("-inf")
@@ -97,10 +100,13 @@ class Presence:
     def _tell_when_due(self) -> None:
         if not self.room.connected:
             return
+        now_s = asyncio.get_running_loop().time()
+        for viewer in self._roster.missed(self.calls.viewers, now_s):
+            _log.info("%s isn't in the room any more; its calls end", viewer)
+            self.calls.peer_gone(viewer)
         run = self._camera.run_now
         if run is not None and run is not self._ready_run:
             self._say_ready(run)
-        now_s = asyncio.get_running_loop().time()
         fields = self._status()
         changed = outline(fields) != outline(self._told) and now_s - self._told_s >= LEAST_S
         if (changed or now_s - self._told_s >= STATUS_S) and self.room.send(Status(fields=fields)):
@@ -115,6 +121,7 @@ class Presence:
     # From the room
 
     def _connected(self, welcome: Welcome) -> None:
+        self._roster.welcome(welcome, asyncio.get_running_loop().time())
         self.calls.ice_servers = welcome.ice_servers
         self._ready_run = None
         self._told, self._told_s = {}, float("-inf")
@@ -131,11 +138,13 @@ class Presence:
 
     def _disconnected(self, reason: str) -> None:
         # Calls stay: they need the room only to begin.
+        self._roster.away()
         _log.info("out of the room: %s", reason)
 
     def _message(self, message: AnyMessage) -> None:
         match message:
             case RequestMedia():
+                self._roster.heard(message.from_)
                 camera = self._camera
                 self.calls.replays = camera.replays
                 self.calls.request(message, camera.run_now, camera.fault)
@@ -145,7 +154,10 @@ class Presence:
                 self.calls.end(message)
             case Locate(from_=str(sender)):
                 self._located(sender)
+            case Connect():
+                self._roster.change(message)
             case Disconnect():
+                self._roster.change(message)
                 self.calls.peer_gone(message.jid)
             case Status(fields=fields, from_=str(sender)):
                 self._heard(sender, fields)

@@ -19,6 +19,9 @@ COMMANDS = {
     "demo": "all of it on this machine with three synthetic cameras",
     "check-config": "says what is wrong in a configuration file, or what is in force",
     "token": "prints a device's (or with --play a player's) token",
+    "tokens": "lists devices' and players' tokens, and revokes one",
+    "invite": "a one-time code that sets a camera or a storage up (ucam enroll)",
+    "enroll": "sets this machine up as the camera or storage that a code was made for",
     "fsck": "holds the index against the disk",
     "verify": "are the recordings those that were recorded, all of them, in their order?",
     "doctor": "looks at a camera's machine: elements, camera, encoder, clock, LED, network",
@@ -27,6 +30,8 @@ COMMANDS = {
 _EXTRAS = {
     "web": "web",
     "token": "web",
+    "tokens": "web",
+    "invite": "web",
     "demo": "all",
     "storage": "storage",
     "fsck": "storage",

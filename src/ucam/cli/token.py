@@ -1,14 +1,11 @@
 """`ucam token JID`: prints the token of a device, a storage, or (with --play) a player."""
 
 import argparse
-import sys
-import time
 
-from ucam.base.config import WrongValueError
-from ucam.base.jid import JID, JIDError
+from ucam.base.jid import JID
 from ucam.base.service import Fault
 from ucam.base.units import Duration
-from ucam.cli.service import config_argument, load_or_explain
+from ucam.cli.service import config_argument
 
 HELP = "prints a device's (or with --play a player's) token"
 
@@ -34,27 +31,33 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the token; returns the exit status."""
+    from ucam.base.tokens import Role
+    from ucam.cli.state import Office, in_office
     from ucam.web.access import Access
-    from ucam.web.config import WebConfig
-    from ucam.web.issuer import Issuer
-    from ucam.web.keys import KeyStore
+    from ucam.web.config import WebConfig, check_validity
 
-    config = load_or_explain(args.config, WebConfig)
-    if config is None:
-        return 1
-    now_s = time.time()
-    try:
+    def role_of(config: WebConfig) -> tuple[JID, Role]:
         jid = JID.parse_bare(args.jid)
         role = Access.of(config).role_of(jid)
         if role is None:
             raise Fault(f"{jid} stands nowhere in {args.config}: not in userauth, nor in locations")
         if role == "user" and not args.play:
             raise Fault(f"{jid} is a person, who logs in by mail; --play makes a player's token")
-        # Last: a mistake leaves no keys in a folder that may not be the right one.
-        issuer = Issuer(KeyStore(config.http.data_dir, now_s), config)
-        issued = issuer.first_token(jid, "player" if args.play else role, now_s, args.valid)
-    except (JIDError, WrongValueError, Fault) as error:
-        print(f"ucam token: {error}", file=sys.stderr)
-        return 1
-    print(issued.token)
-    return 0
+        if args.valid is not None:
+            check_validity("valid", args.valid)
+        return jid, "player" if args.play else role
+
+    def check(config: WebConfig) -> None:
+        role_of(config)
+
+    async def work(office: Office) -> int:
+        jid, role = role_of(office.config)
+        issued = office.issuer.first_token(jid, role, office.now_s, args.valid)
+        claims = issued.claims
+        await office.sessions.keep(claims, "hand", office.now_s)
+        detail = f"{role}, id {claims.jti}"
+        office.audit.note("token-made", who=jid, role=role, detail=detail, locations=claims.loc)
+        print(issued.token)
+        return 0
+
+    return in_office("token", args.config, work, check)

@@ -7,6 +7,8 @@ import urllib.request
 from http.client import HTTPException, HTTPResponse
 from urllib.parse import urlsplit
 
+import msgspec
+
 from ucam.device.trouble import explain
 
 # For each step on the socket, and for a body that comes drop by drop.
@@ -27,9 +29,13 @@ class WebRefused(Exception):  # noqa: N818 - what the web application decided
         self.status = status
 
 
-async def request(url: str, *, method: str = "GET", bearer: str | None = None) -> bytes:
-    """The body of a successful answer; raises `WebUnavailable` or `WebRefused`."""
-    return await asyncio.to_thread(_request, url, method, bearer)
+async def request(
+    url: str, *, method: str = "GET", bearer: str | None = None, json: object = None
+) -> bytes:
+    """The body of a successful answer to a request, `json` its own body if it has one; raises
+    `WebUnavailable` or `WebRefused`."""
+    body = None if json is None else msgspec.json.encode(json)
+    return await asyncio.to_thread(_request, url, method, bearer, body)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -39,11 +45,13 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _request(url: str, method: str, bearer: str | None) -> bytes:
+def _request(url: str, method: str, bearer: str | None, body: bytes | None) -> bytes:
     if urlsplit(url).scheme not in ("http", "https"):
         raise WebUnavailable(f"{url} is no http(s) address")
     headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
-    wanted = urllib.request.Request(url, method=method, headers=headers)  # noqa: S310 - checked
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+    wanted = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - checked
     opener = urllib.request.build_opener(_NoRedirect)
     try:
         with opener.open(wanted, timeout=TIMEOUT_S) as answer:

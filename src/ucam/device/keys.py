@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 import logging
 import time
@@ -11,13 +12,15 @@ from joserfc.jwk import KeySet
 
 from ucam.base.backoff import Backoff
 from ucam.base.files import write_atomically
-from ucam.base.tokens import Claims, TokenError, Verifier, read_keys
+from ucam.base.tokens import Claims, TokenError, Verifier, read_keys, read_revoked
 from ucam.device.http import WebRefused, WebUnavailable, request
 
 _log = logging.getLogger(__name__)
 REFRESH_S = 900.0
 # An unknown key id asks for a new set at once, but no stranger may make us ask more often.
 LEAST_BETWEEN_FETCHES_S = 5.0
+# When the web application itself says that it has changed.
+LEAST_WHEN_TOLD_S = 1.0
 MAX_HEAD_LENGTH = 1024
 
 
@@ -32,11 +35,14 @@ class RemoteKeys:
         self._url = web_url.rstrip("/") + "/.well-known/jwks.json"
         self._cache = cache
         self._keys: KeySet | None = None
+        self._revoked: frozenset[str] = frozenset()
         self._fetched_at_s = float("-inf")
         self._lock = asyncio.Lock()
-        self.verifier = Verifier(web_url.rstrip("/"), self.current)
+        self._told = asyncio.Event()
+        self.verifier = Verifier(web_url.rstrip("/"), self.current, lambda: self._revoked)
         try:
-            self._keys = read_keys(cache.read_bytes())
+            kept = cache.read_bytes()
+            self._keys, self._revoked = read_keys(kept), read_revoked(kept)
         except (OSError, TokenError) as error:
             _log.info("no keys on disk yet (%s)", type(error).__name__)
 
@@ -46,15 +52,23 @@ class RemoteKeys:
             raise TokenError("the web application's keys aren't known yet")
         return self._keys
 
-    async def fetch(self) -> None:
-        """Get the key set; raises `KeysUnavailable` and keeps the old one."""
+    def changed(self) -> None:
+        """The web application says that keys have changed or tokens were revoked: `run` asks."""
+        self._told.set()
+
+    async def fetch(self, *, must: bool = True) -> None:
+        """Get the key set, unless that was done a moment ago and it needn't be.
+
+        Raises `KeysUnavailable` and keeps the old one.
+        """
         async with self._lock:
-            if time.monotonic() - self._fetched_at_s < LEAST_BETWEEN_FETCHES_S:
+            age_s = time.monotonic() - self._fetched_at_s
+            if not must and age_s < LEAST_BETWEEN_FETCHES_S:
                 return
             self._fetched_at_s = time.monotonic()
             try:
                 body = await request(self._url)
-                self._keys = read_keys(body)
+                self._keys, self._revoked = read_keys(body), read_revoked(body)
             except (WebUnavailable, WebRefused, TokenError) as error:
                 raise KeysUnavailable(f"{self._url}: {error}") from None
             try:
@@ -69,7 +83,7 @@ class RemoteKeys:
         """
         if not self._knows_key_of(token):
             try:
-                await self.fetch()
+                await self.fetch(must=False)
             except KeysUnavailable as error:
                 _log.warning("%s", error)
         return self.verifier.verify(token, time.time())
@@ -89,7 +103,12 @@ class RemoteKeys:
             except KeysUnavailable as error:
                 _log.warning("%s", error)
                 delay_s = backoff.next_delay_s()
-            await asyncio.sleep(delay_s)
+            await asyncio.sleep(min(LEAST_WHEN_TOLD_S, delay_s))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay_s):
+                    await self._told.wait()
+            # Before asking: what changes while the answer is on its way is told again.
+            self._told.clear()
 
 
 def _key_id(token: str) -> object:

@@ -170,6 +170,7 @@ class RoomConnection:
 
     def _take(self, welcome: Welcome) -> None:
         self.jid = _parse_own_jid(welcome)
+        self._tokens.belongs_to(tuple(place.name for place in welcome.locations))
         self.ice_servers = welcome.ice_servers
         self.clock_offset_s = _clock_offset_s(welcome)
         self._handlers.connected(welcome)

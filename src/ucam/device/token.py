@@ -7,6 +7,7 @@ exchanged a second time, so a successor that a full disk refuses must not be ask
 
 import asyncio
 import base64
+import contextlib
 import json
 import logging
 import os
@@ -88,6 +89,7 @@ class TokenStore:
         self._token, self._life = self._read()
         # The successor that was given and isn't in the file yet.
         self._successor: tuple[str, Life] | None = None
+        self._out_of_date = asyncio.Event()
 
     @property
     def token(self) -> str:
@@ -98,6 +100,12 @@ class TokenStore:
     def life(self) -> Life:
         """Its subject, locations and times."""
         return self._life
+
+    def belongs_to(self, locations: tuple[str, ...]) -> None:
+        """What the web application says where we belong: a token that says otherwise, made before
+        the configuration changed, opens nothing at the right storage, and is renewed at once."""
+        if set(locations) != set(self._life.locations):
+            self._out_of_date.set()
 
     def reload(self) -> None:
         """Take what stands in the file now (somebody put a new token there)."""
@@ -152,12 +160,15 @@ class TokenStore:
         backoff = Backoff(first_s=5, longest_s=300)
         while True:
             left_s = self._life.half_s - time.time()
-            if left_s > 0:
+            if left_s > 0 and not self._out_of_date.is_set():
                 # Naps are short because the system clock of a camera may step after its start.
-                await asyncio.sleep(min(left_s + 0.5, LONGEST_NAP_S))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(left_s + 0.5, LONGEST_NAP_S)):
+                        await self._out_of_date.wait()
                 continue
             try:
                 await self.recycle()
+                self._out_of_date.clear()
                 backoff.reset()
                 await asyncio.sleep(LEAST_BETWEEN_RENEWALS_S)
                 continue

@@ -80,16 +80,6 @@ class LocationInfo(Record, frozen=True, kw_only=True, omit_defaults=False):
     devices: tuple[DeviceInfo, ...]
 
 
-class Welcome(Message, frozen=True, kw_only=True, omit_defaults=False):
-    """Server to who just connected."""
-
-    jid: str
-    roster: tuple[Peer, ...]
-    ice_servers: tuple[IceServer, ...]
-    server_time: str
-    locations: tuple[LocationInfo, ...]
-
-
 class Connect(Message, frozen=True, kw_only=True, omit_defaults=False):
     """Server to everyone who may see that peer: it has come."""
 
@@ -168,12 +158,30 @@ class Chat(Message, frozen=True, kw_only=True):
     time: str | None = None
 
 
+class Welcome(Message, frozen=True, kw_only=True, omit_defaults=False):
+    """Server to who just connected, and again when what it told has changed: it replaces all.
+
+    `chat`: what was said to the room lately, oldest first; nothing to devices.
+    """
+
+    jid: str
+    roster: tuple[Peer, ...]
+    ice_servers: tuple[IceServer, ...]
+    server_time: str
+    locations: tuple[LocationInfo, ...]
+    chat: tuple[Chat, ...] = ()
+
+
 class Error(Message, frozen=True, kw_only=True):
     """Server to sender. `about` is the call, or the type, of the message that was refused."""
 
     code: str
     text: str
     about: str | None = None
+
+
+class TokensChanged(Message, frozen=True, kw_only=True):
+    """Server to storages: other keys sign, or tokens were revoked. Ask for the key set anew."""
 
 
 class Status(Message, frozen=True, kw_only=True):
@@ -194,6 +202,7 @@ AnyMessage = (
     | Locate
     | Chat
     | Error
+    | TokensChanged
     | Status
 )
 _Coded = (
@@ -207,6 +216,7 @@ _Coded = (
     | Locate
     | Chat
     | Error
+    | TokensChanged
 )
 _decoder = msgspec.json.Decoder(_Coded)
 _raw_decoder = msgspec.json.Decoder(dict[str, Any])

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from ucam.rtsp.errors import RTSPError
 from ucam.rtsp.messages import Header, Request
 
 # A token's characters (RFC 6750 §2.1) but for "/": a JWT has none, and clients put "/streamid=0"
@@ -22,17 +23,25 @@ class Credentials:
 
 
 def credentials(request: Request) -> Credentials | None:
-    """The token of a request: `Authorization: Bearer`, else the password of Basic, else `?token=`
-    or `?auth=` of its URI (also when the client has put `/streamid=0` behind it).
+    """The token of a request: `Authorization: Bearer`, the password of Basic, `?token=` or `?auth=`
+    of its URI (also when the client has put `/streamid=0` behind it).
+
+    Raises `RTSPError` (400) for two that disagree: which of them a part believes must never depend
+    on where it looks.
     """
-    scheme, _, value = (request.header("Authorization") or "").partition(" ")
-    if scheme.lower() == "bearer" and value.strip():
-        return Credentials(value.strip(), "bearer")
-    if scheme.lower() == "basic" and (password := _basic_password(value.strip())):
-        return Credentials(password, "basic")
-    if found := _QUERY_TOKEN.search(request.uri):
-        return Credentials(unquote(found[1]), "query")
-    return None
+    shown = []
+    for name, line in request.headers:
+        scheme, _, value = line.partition(" ")
+        if name.lower() != "authorization":
+            continue
+        if scheme.lower() == "bearer" and value.strip():
+            shown.append(Credentials(value.strip(), "bearer"))
+        if scheme.lower() == "basic" and (password := _basic_password(value.strip())):
+            shown.append(Credentials(password, "basic"))
+    shown += [Credentials(unquote(found), "query") for found in _QUERY_TOKEN.findall(request.uri)]
+    if len({one.token for one in shown}) > 1:
+        raise RTSPError("two different tokens in one request", 400)
+    return shown[0] if shown else None
 
 
 def path(uri: str) -> str:

@@ -9,7 +9,7 @@ from joserfc.jwk import KeySet
 
 from ucam.base.jid import JID, JIDError
 from ucam.base.service import Fault
-from ucam.base.tokens import Claims, TokenError, Verifier, read_keys
+from ucam.base.tokens import Claims, TokenError, Verifier, read_keys, read_revoked
 from ucam.storage.layout import Place
 
 Verify = Callable[[str], Awaitable[Claims]]
@@ -26,9 +26,23 @@ class Denied(Exception):  # noqa: N818 - a decision
 class Access:
     """Decides by tokens. `locations`: those of this storage."""
 
-    def __init__(self, verify: Verify, locations: Callable[[], tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        verify: Verify,
+        locations: Callable[[], tuple[str, ...]],
+        is_revoked: Callable[[Claims], bool] = lambda _claims: False,
+    ) -> None:
         self._verify = verify
         self._locations = locations
+        self._is_revoked = is_revoked
+        self.is_listed: Callable[[str], bool] = lambda _jid: True
+        """Whether a camera's bare JID still stands in the configuration: the room knows it."""
+
+    def withdrawn(self, claims: Claims) -> str | None:
+        """Why a token that opened something is not to keep it open, None while it may."""
+        if claims.role == "device" and not self.is_listed(claims.sub):
+            return "the camera was removed from this location"
+        return "the token was revoked" if self._is_revoked(claims) else None
 
     async def claims(self, token: str) -> Claims:
         """A believed token's claims; raises `Denied`."""
@@ -47,7 +61,7 @@ class Access:
         if claims.role != "device" or claims.jid != jid:
             raise Denied(403, "the token is not this device's")
         location = next((name for name in self._locations() if name in claims.loc), None)
-        if location is None:
+        if location is None or not self.is_listed(str(jid)):
             raise Denied(403, "the device is not of this storage's location")
         try:
             return Place(location, str(jid)), claims
@@ -67,7 +81,7 @@ class Access:
             raise Denied(404, "the path is no device's JID") from None
         if claims.role == "device" and claims.jid != jid:
             raise Denied(404, "a device sees no stream but its own")
-        if not places:
+        if not places or not self.is_listed(str(jid)):
             raise Denied(404, "nothing here may be seen with this token")
         return places, claims
 
@@ -82,24 +96,27 @@ class Access:
         return shared, claims
 
 
-def verify_with_file(keys_file: Path, issuer: str) -> Verify:
-    """Tokens of `issuer`, by the JWK set in a file (read anew when it changes).
+def access_by_file(
+    keys_file: Path, issuer: str, locations: Callable[[], tuple[str, ...]]
+) -> Access:
+    """For tokens of `issuer`, by the JWK set in a file (read anew when it changes).
 
     Raises `Fault` when the file can't be used.
     """
     keys = _KeysFile(keys_file)
-    verifier = Verifier(issuer, keys.current)
+    verifier = Verifier(issuer, keys.current, keys.revoked)
 
     async def verify(token: str) -> Claims:
         return verifier.verify(token, time.time())
 
-    return verify
+    return Access(verify, locations, verifier.is_revoked)
 
 
 class _KeysFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._modified_ns = -1
+        self._revoked: frozenset[str] = frozenset()
         try:
             self._keys = self._read()
         except (OSError, TokenError, json.JSONDecodeError) as error:
@@ -107,7 +124,14 @@ class _KeysFile:
 
     def _read(self) -> KeySet:
         self._modified_ns = self._path.stat().st_mtime_ns
-        return read_keys(self._path.read_bytes())
+        data = self._path.read_bytes()
+        keys, self._revoked = read_keys(data), read_revoked(data)
+        return keys
+
+    def revoked(self) -> frozenset[str]:
+        """The tokens that the file takes back."""
+        self.current()
+        return self._revoked
 
     def current(self) -> KeySet:
         """The keys in the file; what was there when it can't be read."""

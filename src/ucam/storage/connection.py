@@ -61,7 +61,7 @@ class Connection:
         self._rtsp = ServerConnection(os.urandom(16), session_timeout_s=SESSION_TIMEOUT_S)
         self._link: Link | None = None
         self._place: Place | None = None
-        self._expires_s: float | None = None
+        self._claims: Claims | None = None
         self._run: RunLine | None = None
         self._intake: Intake | None = None
         self._recording: Recording | None = None
@@ -219,7 +219,7 @@ class Connection:
 
     def _accept_claims(self, place: Place, claims: Claims) -> None:
         self._place = place
-        self._expires_s = claims.exp
+        self._claims = claims
 
     async def _asked(self, event: ParameterQuery) -> None:
         if event.authorized and self._place is not None:
@@ -307,7 +307,9 @@ class Connection:
         self._count_lost()
         if self._held:
             self._heard_s = self._media_s = now_s  # it is storage that doesn't read
-        if self._expires_s is not None and self._expires_s <= utc_s:
+        if self._claims is not None and (why := self._server.access.withdrawn(self._claims)):
+            self.end(why)
+        elif self._claims is not None and self._claims.exp <= utc_s:
             self.end("the token had expired" if self._playing else "the camera's token had expired")
         elif now_s - self._heard_s > SESSION_TIMEOUT_S:
             self.end("nothing came any more")

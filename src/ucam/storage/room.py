@@ -9,6 +9,7 @@ from typing import Any
 from ucam.base.jid import JID, JIDError
 from ucam.base.times import format_utc, parse_utc
 from ucam.device.room import RoomConnection, RoomHandlers
+from ucam.device.roster import Roster
 from ucam.device.token import TokenStore
 from ucam.protocol.messages import (
     AnswerMedia,
@@ -20,6 +21,7 @@ from ucam.protocol.messages import (
     OfferMedia,
     RequestMedia,
     Status,
+    TokensChanged,
     Welcome,
 )
 from ucam.storage.layout import Place
@@ -52,12 +54,15 @@ class StorageRoom:
             web_url, tokens, handlers, name=jid.local, capabilities=CAPABILITIES
         )
         self.peers: LatePeers | None = None
+        self.on_tokens_changed: Callable[[], None] = lambda: None
         self._tokens = tokens
         self._status = status
         self._spools: dict[str, tuple[float, int, int]] = {}
         self._told: dict[str, Any] = {}
         self._told_s = 0.0
         self._roles: dict[str, str] = {}  # of everybody in the room
+        self._roster = Roster()
+        self._devices: frozenset[str] | None = None
 
     async def run(self) -> None:
         """Stay in the room, tell the status every 2 s and when who is recorded changes."""
@@ -66,6 +71,7 @@ class StorageRoom:
             while True:
                 await asyncio.sleep(LOOK_S)
                 self._tell_when_due()
+                self._end_the_missed()
 
     def _tell_when_due(self) -> None:
         now_s = time.monotonic()
@@ -74,6 +80,13 @@ class StorageRoom:
         if changed or now_s - self._told_s >= STATUS_S:
             self._tell(fields)
 
+    def _end_the_missed(self) -> None:
+        if self.peers is None:
+            return
+        for viewer in self._roster.missed(self.peers.viewers, time.monotonic()):
+            _log.info("%s isn't in the room any more; its calls end", viewer)
+            self.peers.gone(viewer)
+
     def _tell(self, fields: dict[str, Any]) -> None:
         if self.connection.send(Status(fields=fields)):
             self._told, self._told_s = fields, time.monotonic()
@@ -81,6 +94,11 @@ class StorageRoom:
     def say(self, message: OfferMedia | EndMedia) -> None:
         """Put a call's message into the room; without a connection the call is over anyway."""
         self.connection.send(message)
+
+    def is_listed(self, jid: str) -> bool:
+        """Whether the configuration has this camera in a location of this storage, as far as the
+        room has said."""
+        return self._devices is None or jid in self._devices
 
     def on_device(self, place: Place) -> tuple[int, int] | None:
         """What a camera said lately that it still holds: (from, to) in µs."""
@@ -92,10 +110,14 @@ class StorageRoom:
     # From the room
 
     def _connected(self, welcome: Welcome) -> None:
+        # While we were away nobody told us.
+        self.on_tokens_changed()
         if self.peers is not None:
             self.peers.ice_servers = welcome.ice_servers
         self._told = {}
         self._tell(self._status())
+        self._roster.welcome(welcome, time.monotonic())
+        self._devices = frozenset(d.jid for place in welcome.locations for d in place.devices)
         self._roles = {peer.jid: peer.role for peer in welcome.roster}
         for peer in welcome.roster:
             if peer.role == "device" and peer.status is not None:
@@ -103,18 +125,25 @@ class StorageRoom:
 
     def _disconnected(self, reason: str) -> None:
         # Calls stay: they need the room only to begin.
+        self._roster.away()
         _log.info("out of the room: %s", reason)
 
     def _message(self, message: AnyMessage) -> None:
         match message:
             case Status(fields=fields, from_=str(sender)):
                 self._heard(sender, fields)
+            case TokensChanged():
+                self.on_tokens_changed()
             case Error():
                 _log.info("the room: %s (%s)", message.text, message.about)
             case Connect():
+                self._roster.change(message)
                 self._roles[message.jid] = message.role
             case RequestMedia() | AnswerMedia() | EndMedia() | Disconnect():
+                if isinstance(message, RequestMedia):
+                    self._roster.heard(message.from_)
                 if isinstance(message, Disconnect):
+                    self._roster.change(message)
                     self._roles.pop(message.jid, None)
                 if self.peers is not None:
                     self._call(self.peers, message)

@@ -19,7 +19,7 @@ from ucam.base.service import Fault, Stop
 from ucam.device.keys import RemoteKeys
 from ucam.device.token import TokenFileError, TokenStore
 from ucam.storage import tls
-from ucam.storage.access import Access, verify_with_file
+from ucam.storage.access import Access, access_by_file
 from ucam.storage.config import StorageConfig
 from ucam.storage.database import Database, IndexFault
 from ucam.storage.disk import Disk
@@ -92,12 +92,18 @@ async def _serve(
         tokens = _tokens(config)
         if tokens is not None:
             lasting.append(tasks.create_task(tokens.run()))
-        access = _access(config, tokens, state, tasks, lasting)
+        keys = None if tokens is None else RemoteKeys(str(config.web.url), state / KEYS_CACHE)
+        if keys is not None:
+            lasting.append(tasks.create_task(keys.run()))
+        access = _access(config, tokens, keys)
         ingest = IngestServer(kept.recorder, access, tasks)
         await kept.recorder.remember_absences()
         port = await ingest.listen(config.rtsps.listen, context)
         fingerprint = tls.fingerprint(cert)
         room = _room(config, tokens, kept, port, fingerprint)
+        if room is not None and keys is not None:
+            room.on_tokens_changed = keys.changed
+            access.is_listed = room.is_listed
         library = Library(
             config.storage.path,
             kept.index,
@@ -225,24 +231,16 @@ def _tokens(config: StorageConfig) -> TokenStore | None:
         raise Fault(str(error)) from None
 
 
-def _access(
-    config: StorageConfig,
-    tokens: TokenStore | None,
-    state: Path,
-    tasks: asyncio.TaskGroup,
-    lasting: list[asyncio.Task[None]],
-) -> Access:
+def _access(config: StorageConfig, tokens: TokenStore | None, keys: RemoteKeys | None) -> Access:
     web = config.web
-    if web.url is not None and tokens is not None:
-        keys = RemoteKeys(web.url, state / KEYS_CACHE)
-        lasting.append(tasks.create_task(keys.run()))
+    if tokens is not None and keys is not None:
         store = tokens
-        return Access(keys.verify, lambda: store.life.locations)
+        return Access(keys.verify, lambda: store.life.locations, keys.verifier.is_revoked)
     assert web.keys_file is not None
     assert web.issuer is not None
     assert config.device.location is not None
     location = config.device.location
-    return Access(verify_with_file(web.keys_file, web.issuer), lambda: (location,))
+    return access_by_file(web.keys_file, web.issuer, lambda: (location,))
 
 
 def _room(

@@ -55,9 +55,9 @@ class Access:
 
     def locations_of(self, party: Party) -> tuple[str, ...]:
         """Names of the locations that `party` may see, in the configuration's order."""
-        if not self.admits(party):
-            return ()
         if (names := self._seen.get(party)) is None:
+            if not self.admits(party):
+                return ()
             names = tuple(
                 name for name, place in self.locations.items() if self._belongs(party, place)
             )

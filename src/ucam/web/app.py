@@ -1,39 +1,33 @@
 """The ASGI application: routes, the headers of every answer, the log of every request."""
 
 import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from litestar import Litestar, get
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
-from litestar.handlers import asgi
+from litestar.handlers import HTTPRouteHandler, asgi
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from ucam import __version__
-from ucam.web import auth, page
-from ucam.web.auth import Authority
-from ucam.web.errors import fail, refuse
-from ucam.web.keys import KeyStore
-from ucam.web.login import Logins
-from ucam.web.page import Page
-from ucam.web.sockets import Sockets
+from ucam.web.errors import away, fail, refuse
+from ucam.web.metrics import count_request
+from ucam.web.state import StateAway
 
 _log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 16 * 1024
+Handlers = Sequence[HTTPRouteHandler]
 
 
 def make_app(
-    public_url: str,
-    authority: Authority,
-    logins: Logins,
-    keys: KeyStore,
-    sockets: Sockets,
-    files: Page,
+    public_url: str, sockets: Callable[[Scope, Receive, Send], Awaitable[None]], *routes: Handlers
 ) -> ASGIApp:
-    """The whole application, ready for a server."""
+    """The whole application, ready for a server: the room's sockets, and every module's routes."""
 
     @get("/healthz", summary="Whether the application answers", tags=["operation"])
     async def healthz() -> dict[str, str]:
@@ -44,8 +38,8 @@ def make_app(
         await sockets(scope, receive, send)
 
     app = Litestar(
-        [healthz, room, *auth.routes(authority, logins, keys), *page.routes(files)],
-        exception_handlers={HTTPException: refuse, Exception: fail},
+        [healthz, room, *(handler for handlers in routes for handler in handlers)],
+        exception_handlers={HTTPException: refuse, StateAway: away, Exception: fail},
         request_max_body_size=MAX_BODY_BYTES,
         # JSON alone: the documents' usual viewers load their code from other servers.
         openapi_config=OpenAPIConfig(
@@ -53,7 +47,7 @@ def make_app(
         ),
         logging_config=None,
     )
-    return Headers(app, security_headers(public_url))
+    return Frame(app, security_headers(public_url))
 
 
 def security_headers(public_url: str) -> list[tuple[bytes, bytes]]:
@@ -87,8 +81,9 @@ def security_headers(public_url: str) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
-class Headers:
-    """Adds the headers, and logs each request without its query: tokens may stand there."""
+class Frame:
+    """What is the same for every route: the headers of each answer, refused WebSockets included;
+    HEAD wherever GET is; a line in the log without the query, for tokens may stand there."""
 
     def __init__(self, app: ASGIApp, headers: list[tuple[bytes, bytes]]) -> None:
         self._app = app
@@ -96,19 +91,24 @@ class Headers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] != ScopeType.HTTP:
-            await self._app(scope, receive, send)
-            return
+        head = scope["type"] == ScopeType.HTTP and scope["method"] == "HEAD"
+        method = scope["method"] if scope["type"] == ScopeType.HTTP else "GET"
+        if head:
+            scope = cast("Scope", {**scope, "method": "GET"})
 
-        method: str = scope["method"]
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = self._complete(list(message["headers"]))
-                _log.debug("%s %s %d", method, scope["path"], message["status"])
+        async def send_framed(message: Message) -> None:
+            kind: str = message["type"]
+            if kind.endswith("http.response.start"):
+                # Not only of HTTP: a refused WebSocket is answered so, too.
+                answer = cast("dict[str, Any]", message)
+                answer["headers"] = self._complete(list(answer["headers"]))
+                count_request(method, answer["status"])
+                _log.debug("%s %s %d", method, scope["path"], answer["status"])
+            elif head and message["type"] == "http.response.body":
+                message["body"] = b""
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        await self._app(scope, receive, send_framed)
 
     def _complete(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         if not any(name.lower() == b"cache-control" for name, _ in headers):

@@ -17,7 +17,9 @@ from ucam.protocol.messages import (
     RequestMedia,
     Status,
 )
-from ucam.web.members import Effect, Member, Members, send
+from ucam.web.events import Line, Said, Told
+from ucam.web.history import History
+from ucam.web.members import Effect, Member, Members, Opened, Tell, carry_to, send
 
 MAX_CHAT_CHARACTERS = 2000
 MAX_CALL_CHARACTERS = 128
@@ -31,7 +33,9 @@ class Refusal(Exception):  # noqa: N818 - an answer to a sender, not an error of
         self.code = code
 
 
-def carry(members: Members, sender: Member, message: AnyMessage, now_s: float) -> list[Effect]:
+def carry(
+    members: Members, history: History, sender: Member, message: AnyMessage, now_s: float
+) -> list[Effect]:
     """The effects of one message; raises `Refusal`."""
     match message:
         case RequestMedia():
@@ -41,7 +45,9 @@ def carry(members: Members, sender: Member, message: AnyMessage, now_s: float) -
             _require(target.party.role == wanted, f"{message.kind} media come from a {wanted}")
             # The locations that both see, not all of the sender's: a device learns no others.
             shared = members.shared(sender, target)
-            return _relay(sender, target, msgspec.structs.replace(message, locations=shared))
+            request = msgspec.structs.replace(message, locations=shared)
+            opened = Opened(sender.party, target.party, message.kind, shared)
+            return [*_relay(sender, target, request), opened]
         case OfferMedia(to=None):
             return _ready(members, sender, message)
         case OfferMedia():
@@ -70,7 +76,7 @@ def carry(members: Members, sender: Member, message: AnyMessage, now_s: float) -
             )
             return send([target], stamped)
         case Chat():
-            return _chat(members, sender, message, now_s)
+            return _chat(members, history, sender, message, now_s)
         case Status():
             return _status(members, sender, message)
         case _:
@@ -80,34 +86,47 @@ def carry(members: Members, sender: Member, message: AnyMessage, now_s: float) -
 def _ready(members: Members, sender: Member, message: OfferMedia) -> list[Effect]:
     _require(sender.party.is_device, "only a device says that it is ready")
     _require(bool(message.sdp), "readiness needs an sdp that describes the tracks")
-    offer = msgspec.structs.replace(message, from_=str(sender.who.jid))
-    sender.offer = offer
-    return send((m for m in members.who_see(sender) if not m.party.is_device), offer)
+    offer = msgspec.structs.replace(message, from_=sender.full)
+    sender.update(offer, None)
+    hearers = (m for m in members.who_see(sender) if not m.party.is_device)
+    return [*send(hearers, offer), Tell(None, Told(number_of(sender), offer=offer))]
 
 
-def _chat(members: Members, sender: Member, message: Chat, now_s: float) -> list[Effect]:
+def _chat(
+    members: Members, history: History, sender: Member, message: Chat, now_s: float
+) -> list[Effect]:
     _require(bool(message.text.strip()), "an empty text says nothing")
     _require(len(message.text) <= MAX_CHAT_CHARACTERS, f"at most {MAX_CHAT_CHARACTERS} characters")
-    if message.to is None:
-        receivers = list(members.who_see(sender))
-    elif not (receivers := members.person(sender, message.to)):
-        raise _nobody()
     time = format_utc(round(now_s * 1e6))
-    stamped = msgspec.structs.replace(message, from_=str(sender.who.jid), time=time)
+    stamped = msgspec.structs.replace(message, from_=sender.full, time=time)
     # The sender hears itself: its page shows what was said when the room heard it.
-    return send([sender, *(m for m in receivers if m is not sender)], stamped)
+    if message.to is None:
+        line = Line(stamped, sender.party.role, members.access.locations_of(sender.party))
+        history.add([line])
+        told = Tell(None, Said(number_of(sender), line))
+        return [*send([sender, *members.who_see(sender)], stamped), told]
+    if not (receivers := members.person(sender, message.to)):
+        raise _nobody()
+    others = [m for m in receivers if m is not sender]
+    if any(m.is_remote for m in others):
+        _require_reach(members)
+    return [*send([sender], stamped), *carry_to(sender, others, stamped)]
 
 
 def _status(members: Members, sender: Member, message: Status) -> list[Effect]:
     _require(sender.party.is_device, "only a device has a status")
-    sender.status = message.fields
-    stamped = msgspec.structs.replace(message, from_=str(sender.who.jid))
-    return send((m for m in members.who_see(sender) if sender.tells(m)), stamped)
+    sender.update(None, message.fields)
+    stamped = msgspec.structs.replace(message, from_=sender.full)
+    hearers = (m for m in members.who_see(sender) if sender.tells(m))
+    told = Tell(None, Told(number_of(sender), status=message.fields))
+    return [*send(hearers, stamped), told]
 
 
 def _target(members: Members, sender: Member, to: str) -> Member:
     if (target := members.one(sender, to)) is None:
         raise _nobody()
+    if target.is_remote:
+        _require_reach(members)
     return target
 
 
@@ -117,12 +136,23 @@ def _relay(
     """The message on its way to one peer, stamped with its true sender."""
     call = message.call or ""
     _require(0 < len(call) <= MAX_CALL_CHARACTERS, "a call needs a name, and a short one")
-    stamped = msgspec.structs.replace(message, from_=str(sender.who.jid), to=str(target.who.jid))
-    return send([target], stamped)
+    stamped = msgspec.structs.replace(message, from_=sender.full, to=target.full)
+    return carry_to(sender, [target], stamped)
+
+
+def number_of(member: Member) -> int:
+    """The number of a connection of this process."""
+    assert not isinstance(member.connection, tuple)
+    return member.connection
 
 
 def _nobody() -> Refusal:
     return Refusal("no-such-peer", "nobody of that name is here")
+
+
+def _require_reach(members: Members) -> None:
+    if not members.reach:
+        raise Refusal("unavailable", "that peer can't be reached just now; try again in a minute")
 
 
 def _require(condition: bool, text: str) -> None:

@@ -1,6 +1,11 @@
 """web.toml, as structs. Every key stands in docs/configuration.md."""
 
+import contextlib
 import re
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.utils import parseaddr
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
@@ -9,7 +14,7 @@ import msgspec
 
 from ucam.base.config import Section, WrongValueError
 from ucam.base.jid import JID
-from ucam.base.units import Duration, Listen, WebUrl
+from ucam.base.units import Duration, Listen, Size, StateUrl, WebUrl
 
 # A token must not outlive its signing key, which changes after as long.
 MAX_TOKEN_VALIDITY_S = 366 * 86400.0
@@ -26,10 +31,36 @@ def check_validity(key: str, validity_s: float) -> None:
         )
 
 
+Networks = tuple[IPv4Network | IPv6Network, ...]
+
+
+def networks(key: str, texts: tuple[str, ...]) -> Networks:
+    """Addresses and networks as written in a file; raises `WrongValueError`."""
+    found = []
+    for text in texts:
+        try:
+            found.append(ip_network(text))
+        except ValueError:
+            raise WrongValueError(
+                key, f'{text!r} is neither an address nor a network such as "192.168.1.0/24"'
+            ) from None
+    return tuple(found)
+
+
 class Http(Section, kw_only=True, frozen=True):
     listen: Listen = Listen("127.0.0.1:7070")
     public_url: WebUrl
     data_dir: Path
+    cert: Path | None = None
+    key: Path | None = None
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    metrics: tuple[str, ...] = ("127.0.0.1", "::1")
+
+    def __post_init__(self) -> None:
+        networks("trusted-proxies", self.trusted_proxies)
+        networks("metrics", self.metrics)
+        if (self.cert is None) != (self.key is None):
+            raise WrongValueError("cert", "http.cert and http.key go together")
 
 
 class UserAuth(Section, kw_only=True, frozen=True):
@@ -76,10 +107,29 @@ def check_mail_url(url: str) -> str:
             "write it as smtp+starttls://USER@HOST:587, smtps://USER@HOST:465 or "
             "smtp://HOST:25; the password goes into smtp.password-file",
         )
-    local = parts.hostname in ("localhost", "127.0.0.1")
-    if parts.username and parts.scheme == "smtp" and not local:
-        raise WrongValueError("url", "a password needs smtp+starttls:// or smtps://")
+    local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if parts.scheme == "smtp" and not local:
+        # Whoever reads the link on its way logs in.
+        raise WrongValueError("url", "to another machine write smtp+starttls:// or smtps://")
     return url
+
+
+def sender_address(text: str, site_host: str) -> Address:
+    """The `From` of `[smtp] from`: `"ucam <cams@example.com>"`, or a name alone, which then
+    writes from this site's host. Raises `ValueError`."""
+    bare = "@" not in text
+    # Most mail servers take nothing but ASCII in an address; a JID is just that.
+    name, address = (text, f"ucam@{site_host}") if bare else parseaddr(text)
+    with contextlib.suppress(MessageError, ValueError, IndexError):
+        if text.isprintable():
+            jid = JID.parse_bare(address)
+            return Address(name, jid.local, jid.domain)
+    raise ValueError(f'{text!r} is not usable; write "ucam <cams@example.com>"')
+
+
+def _mail_host(public_url: str) -> str:
+    host = urlsplit(public_url).hostname or ""
+    return "localhost" if ":" in host else host
 
 
 class Ice(Section, kw_only=True, frozen=True):
@@ -93,16 +143,23 @@ class Ice(Section, kw_only=True, frozen=True):
 
 
 class State(Section, kw_only=True, frozen=True):
-    url: str = "sqlite"
-
-    def __post_init__(self) -> None:
-        if self.url != "sqlite":
-            raise WrongValueError("url", 'this version keeps its state in "sqlite" alone')
+    url: StateUrl = StateUrl("sqlite")
 
 
 class Alerts(Section, kw_only=True, frozen=True):
     emails: tuple[JID, ...] = ()
     after: Duration = Duration(120)
+
+
+class Audit(Section, kw_only=True, frozen=True):
+    keep: Duration = Duration(366 * 86400)
+    maxspace: Size = Size.parse("100MB")
+
+    def __post_init__(self) -> None:
+        if self.keep < 86400:
+            raise WrongValueError("keep", "at least 1d: the log goes by whole days")
+        if self.maxspace < 1_000_000:
+            raise WrongValueError("maxspace", "at least 1MB")
 
 
 class Location(Section, kw_only=True, frozen=True):
@@ -127,9 +184,19 @@ class WebConfig(Section, kw_only=True, frozen=True):
     ice: Ice = Ice()
     state: State = State()
     alerts: Alerts = Alerts()
+    audit: Audit = Audit()
     locations: dict[str, Location] = msgspec.field(default_factory=dict)
 
+    @property
+    def sender(self) -> Address:
+        """Who mails are from."""
+        return sender_address(self.smtp.from_, _mail_host(self.http.public_url))
+
     def __post_init__(self) -> None:
+        try:
+            _ = self.sender
+        except ValueError as error:
+            raise WrongValueError("smtp.from", str(error)) from None
         people = set(self.userauth.allowed_emails)
         storages = {location.storage for location in self.locations.values()}
         seen: dict[JID, str] = {}

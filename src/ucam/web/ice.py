@@ -29,6 +29,11 @@ class IceServers:
         self._turn = turn
         self._secret = (secret or "").encode()
 
+    def differs(self, other: "IceServers") -> bool:
+        """Whether peers must be told anew."""
+        mine = (self._stun, self._turn, self._secret)
+        return mine != (other._stun, other._turn, other._secret)
+
     @classmethod
     def of(cls, config: Ice) -> "IceServers":
         """As `[ice]` says; raises `ConfigError` where the secret can't be read."""

@@ -1,7 +1,11 @@
 """Limits on how often: plain objects, time is an argument."""
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Sequence
+
+from ucam.web.state import Turn
+
+SWEEP_S = 60.0
 
 
 class Bucket:
@@ -26,23 +30,34 @@ class Bucket:
         return True
 
 
-class Window:
-    """At most `each` per key and `overall` together in any `window_s` seconds."""
+class Windows:
+    """Sliding windows, as many as there are limits and keys; what has passed takes no memory."""
 
-    def __init__(self, each: int, overall: int, window_s: float) -> None:
-        self._each = each
-        self._window_s = window_s
-        # Bounded: `take` lets no more than `overall` times stand in the window.
-        self._times: deque[tuple[float, Hashable]] = deque()
-        self._overall = overall
+    def __init__(self) -> None:
+        # Each list of times is bounded by its limit's count, oldest first.
+        self._times: dict[Turn, deque[float]] = {}
+        self._swept_s = 0.0
 
-    def take(self, key: Hashable, now_s: float) -> bool:
-        """Whether one more for `key` is allowed at `now_s`; if so, it is counted."""
-        while self._times and self._times[0][0] <= now_s - self._window_s:
-            self._times.popleft()
-        if len(self._times) >= self._overall:
-            return False
-        if sum(1 for _, earlier in self._times if earlier == key) >= self._each:
-            return False
-        self._times.append((now_s, key))
+    def take(self, turns: Sequence[Turn], now_s: float) -> bool:
+        """Whether all these limits have room at `now_s`; only then each counts one more."""
+        if now_s - self._swept_s > SWEEP_S:
+            self._swept_s = now_s
+            for turn in list(self._times):
+                self._forget_past(turn, now_s)
+        for turn in turns:
+            self._forget_past(turn, now_s)
+            if len(self._times.get(turn, ())) >= turn[0].count:
+                return False
+        for turn in turns:
+            self._times.setdefault(turn, deque()).append(now_s)
         return True
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def _forget_past(self, turn: Turn, now_s: float) -> None:
+        times = self._times.get(turn, deque())
+        while times and times[0] <= now_s - turn[0].window_s:
+            times.popleft()
+        if not times:
+            self._times.pop(turn, None)

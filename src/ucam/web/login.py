@@ -1,79 +1,149 @@
 """Requests for a login link: taken at once, worked off in the background.
 
 The answer to a request says nothing and is given before the address is looked at, so neither its
-body nor its time tells whether the address may log in.
+body nor its time tells whether the address may log in. Nor do the next answers: requests are worked
+off a random moment later, and for an address that may not log in the same is done, but for the
+mail.
 """
 
 import asyncio
+import contextlib
 import logging
+import random
 import time
-from email.headerregistry import Address
-from urllib.parse import urlsplit
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.message import EmailMessage
+from typing import NamedTuple
 
 from ucam.base.jid import JID, JIDError
 from ucam.web.access import Access, Party
+from ucam.web.audit import AuditLog
 from ucam.web.config import WebConfig
-from ucam.web.limits import Window
-from ucam.web.mail import Mailer, login_mail, sender_address
+from ucam.web.letters import login_mail
+from ucam.web.mail import Mailer
 from ucam.web.sessions import Sessions
+from ucam.web.state import Limit, State, StateAway
 
 _log = logging.getLogger(__name__)
 
 MAX_WAITING_REQUESTS = 1000
-MAILS_EACH = 3
-MAILS_OVERALL = 100
+# Between an answer and the work for it, s.
+DELAY_S = (0.05, 0.25)
 WINDOW_S = 15 * 60.0
+
+
+class Limits(NamedTuple):
+    """How much may be asked for; who asks for more gets the same answer and no mail."""
+
+    each: Limit = Limit("mails-each", 3, WINDOW_S)
+    """Of an address, allowed or not."""
+    network: Limit = Limit("mails-network", 30, WINDOW_S)
+    requests: Limit = Limit("mails-asked", 10_000, WINDOW_S)
+    """By all together; it bounds what strangers make us remember."""
+    mails: Limit = Limit("mails-sent", 100, WINDOW_S)
+    decoys: Limit = Limit("mails-not-sent", 100, WINDOW_S)
+    """Of its own: strangers must not use up the mails of those who may log in."""
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    email: str
+    network: str
 
 
 class Logins:
     """Turns requests for a link into mails."""
 
-    def __init__(self, sessions: Sessions, mailer: Mailer, config: WebConfig) -> None:
+    def __init__(
+        self,
+        state: State,
+        sessions: Sessions,
+        mailer: Mailer,
+        audit: AuditLog,
+        config: WebConfig,
+        limits: Limits | None = None,
+    ) -> None:
+        self._state = state
         self._sessions = sessions
         self._mailer = mailer
+        self._audit = audit
+        self._limits = limits or LIMITS
         # Full means a flood: further requests are dropped, their senders can't tell and ask again.
-        self._queue: asyncio.Queue[str] = asyncio.Queue(MAX_WAITING_REQUESTS)
-        self._window = Window(MAILS_EACH, MAILS_OVERALL, WINDOW_S)
+        self._queue: asyncio.Queue[_Asked] = asyncio.Queue(MAX_WAITING_REQUESTS)
+        self.idle = True
+        """Whether every request was worked off."""
         self.change_config(config)
 
     def change_config(self, config: WebConfig) -> None:
-        """Put a reloaded configuration in force; raises `ConfigError` and keeps the old one."""
-        sender = sender_address(config.smtp.from_, urlsplit(config.http.public_url).hostname or "")
-        self._sender: Address = sender
+        """Put a reloaded configuration in force."""
         self._config = config
         self._access = Access.of(config)
 
-    def request(self, email: str) -> None:
-        """Take a request; never waits, tells nothing."""
+    async def request(self, email: str, network: str) -> None:
+        """Take a request; tells nothing. Raises `StateAway`, whatever the address."""
+        await self._state.check()
+        self.idle = False
         try:
-            self._queue.put_nowait(email[:400])
+            self._queue.put_nowait(_Asked(email[:400], network))
         except asyncio.QueueFull:
             _log.warning("login requests come faster than they are worked off; one dropped")
 
     async def run(self) -> None:
         """Work requests off, for ever."""
         while True:
-            email = await self._queue.get()
-            try:
-                await self._work_off(email)
-            except Exception:  # noqa: BLE001 - the loop must outlive one bad request; it is logged
-                _log.exception("a login request failed")
+            self.idle = self._queue.empty()
+            first = await self._queue.get()
+            self.idle = False
+            await asyncio.sleep(random.uniform(*DELAY_S))  # noqa: S311 - spreading, not secrecy
+            for asked in (first, *self._waiting()):
+                try:
+                    await self._work_off(asked)
+                except StateAway as error:
+                    _log.error("a login request is lost: %s", error)
+                except Exception:  # noqa: BLE001 - the loop must outlive one bad request; it is logged
+                    _log.exception("a login request failed")
 
-    async def _work_off(self, email: str) -> None:
+    def _waiting(self) -> Iterator[_Asked]:
+        with contextlib.suppress(asyncio.QueueEmpty):
+            while True:
+                yield self._queue.get_nowait()
+
+    async def _work_off(self, asked: _Asked) -> None:
         try:
-            jid = JID.parse_bare(email.strip())
+            jid = JID.parse_bare(asked.email.strip())
         except JIDError:
             return
-        if not self._access.admits(Party(jid, "user")):
-            _log.info("login asked for an address that isn't allowed")
-            return
+        allowed = self._access.admits(Party(jid, "user"))
+        limits = self._limits
+        turns = (
+            (limits.each, str(jid)),
+            (limits.network, asked.network),
+            (limits.requests, ""),
+            (limits.mails if allowed else limits.decoys, ""),
+        )
         now_s = time.time()
-        if not self._window.take(jid, now_s):
-            _log.warning("no more mails to %s for now: too many were asked for", jid)
+        if not await self._state.allow(turns, now_s):
+            _log.warning(
+                "no mail for %s: too many were asked for", jid if allowed else "a stranger"
+            )
             return
-        token = await asyncio.to_thread(self._sessions.create_link, jid, now_s)
+        if not allowed:
+            detail = "a login link was asked for an address that may not log in"
+            self._audit.note("refused", who=jid, network=asked.network, detail=detail)
+            _log.info("login asked for an address that isn't allowed")
+        mail = await self._write(jid, now_s)
+        if allowed:
+            self._mailer.submit(mail, self._config.userauth.link_validity)
+
+    async def _write(self, jid: JID, now_s: float) -> EmailMessage:
+        """A mail with a fresh link; a stranger's opens nothing."""
+        token = await self._sessions.create_link(jid, now_s)
         site = self._config.http.public_url
         # A fragment never leaves the browser: no server, proxy or log on the way sees the token.
         link = f"{site}/login#t={token}"
         validity_s = self._config.userauth.link_validity
-        self._mailer.submit(login_mail(self._sender, jid, link, validity_s, site, now_s))
+        return login_mail(self._config.sender, jid, link, validity_s, site, now_s)

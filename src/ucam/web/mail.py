@@ -1,116 +1,32 @@
-"""Mails: how they read, and how they get out without anybody waiting for them.
+"""How mails get out without anybody waiting for them.
 
-`login_mail` writes one; `Mailer` sends in the background through a mail server, or puts it into an
-outbox folder (the demo's way), where the link is logged, too.
+`Mailer` sends in the background through a mail server, or puts them into an outbox folder (the
+demo's way), where a login link is logged, too. `letters` writes them.
 """
 
 import asyncio
-import contextlib
-import html
 import logging
 import secrets
 import ssl
 import time
-from datetime import UTC, datetime
-from email.errors import MessageError
-from email.headerregistry import Address
+from collections.abc import Callable
+from dataclasses import dataclass
 from email.message import EmailMessage
-from email.utils import make_msgid, parseaddr
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
 from ucam.base.backoff import Backoff
-from ucam.base.config import ConfigError
 from ucam.base.files import write_atomically
-from ucam.base.jid import JID
 from ucam.web.config import MAIL_PORTS, Smtp, check_mail_url
 from ucam.web.ice import read_secret
+from ucam.web.metrics import MAILS
 
 _log = logging.getLogger(__name__)
 
 MAX_WAITING_MAILS = 100
-TRIES = 5
 SEND_TIMEOUT_S = 20.0
-
-_TEXT = """\
-Hello,
-
-press this link to see your cameras:
-
-{link}
-
-It works once, within {minutes}, in any browser.
-
-You did not ask for it? Then do nothing: without the link nobody gets in.
-
-{site}
-"""
-
-_HTML = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width,initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>Your link to ucam</title>
-</head>
-<body style="margin:0;padding:24px 16px;background:#ecede9;color:#171916;\
-font:16px/24px system-ui,-apple-system,'Segoe UI',Roboto,sans-serif">
-<div style="max-width:440px;margin:0 auto">
-<p style="margin:0 0 20px">Press the button to see your cameras.</p>
-<p style="margin:0 0 20px"><a href="{link}" style="display:block;padding:14px 20px;\
-border-radius:8px;background:#171916;color:#ecede9;text-align:center;text-decoration:none;\
-font-weight:600">See my cameras</a></p>
-<p style="margin:0 0 20px">It works once, within {minutes}, in any browser.</p>
-<p style="margin:0 0 20px;font-size:14px;line-height:20px">You did not ask for it? Then do nothing:
-without the link nobody gets in.</p>
-<p style="margin:0;font-size:14px;line-height:20px">{site}</p>
-</div>
-</body>
-</html>
-"""
-
-
-def sender_address(text: str, site_host: str) -> Address:
-    """The `From` of `[smtp] from`: `"ucam <cams@example.com>"`, or a name alone, which then
-    writes from this site's host. Raises `ConfigError`."""
-    name, address = parseaddr(text) if "@" in text else (text, f"ucam@{site_host}")
-    local, _, domain = address.rpartition("@")
-    with contextlib.suppress(MessageError, ValueError, IndexError):
-        if text.isprintable() and local and domain:
-            return Address(name, local, domain)
-    raise ConfigError(f'smtp.from: {text!r} is not usable; write "ucam <cams@example.com>"')
-
-
-def login_mail(
-    sender: Address, to: JID, link: str, validity_s: float, site: str, now_s: float
-) -> EmailMessage:
-    """The mail with a login link. Every header is built from parsed parts: a JID holds neither
-    line ends nor quotes, so nobody writes headers into it."""
-    mail = EmailMessage()
-    mail["From"] = sender
-    mail["To"] = Address(username=to.local, domain=to.domain)
-    mail["Subject"] = "Your link to ucam"
-    mail["Date"] = datetime.fromtimestamp(now_s, UTC)
-    mail["Message-ID"] = make_msgid(domain=sender.domain)
-    mail["Auto-Submitted"] = "auto-generated"
-    words = {"link": link, "minutes": _minutes(validity_s), "site": site}
-    text = _TEXT.format(**words)
-    page = _HTML.format(**{name: html.escape(word) for name, word in words.items()})
-    # As it is wherever possible: quoted-printable breaks links for who reads the source.
-    cte = "7bit" if (text + page).isascii() else "quoted-printable"
-    mail.set_content(text, cte=cte)
-    mail.add_alternative(page, subtype="html", cte=cte)
-    return mail
-
-
-def _minutes(validity_s: float) -> str:
-    if validity_s < 120:
-        return f"{round(validity_s)} seconds"
-    return f"{round(validity_s / 60)} minutes"
 
 
 class MailServer:
@@ -167,49 +83,70 @@ def mail_way(config: Smtp) -> MailServer | Outbox:
     return MailServer(config.url or "", password)
 
 
-class Mailer:
-    """Sends mails one after the other, in the background, with retries."""
+@dataclass(slots=True)
+class _Queued:
+    mail: EmailMessage
+    until_s: float
+    backoff: Backoff
 
-    def __init__(self, way: MailServer | Outbox, backoff: Backoff | None = None) -> None:
+
+class Mailer:
+    """Sends mails one after the other, in the background; what fails for now is tried again, and
+    holds up no other."""
+
+    def __init__(
+        self, way: MailServer | Outbox, backoff: Callable[[], Backoff] = lambda: Backoff(2, 120)
+    ) -> None:
         self._way = way
-        self._backoff = backoff or Backoff(first_s=2, longest_s=60)
-        # Full means that the mail server has been away for long: the newest mail is dropped and
-        # told, for the person asks again while the older ones still wait.
-        self._queue: asyncio.Queue[EmailMessage] = asyncio.Queue(MAX_WAITING_MAILS)
+        self._backoff = backoff
+        # Bounded by `waiting`. Full means that the mail server has been away for long: the newest
+        # mail is dropped and told, for the person asks again while the older ones still wait.
+        self._queue: asyncio.Queue[_Queued] = asyncio.Queue()
+        self.waiting = 0
+        """Mails that are queued, being sent, or waiting for their next try."""
 
     def change_way(self, way: MailServer | Outbox) -> None:
         """Send by another way from the next try on."""
         self._way = way
 
-    def submit(self, mail: EmailMessage) -> None:
-        """Queue a mail; never waits."""
-        try:
-            self._queue.put_nowait(mail)
-        except asyncio.QueueFull:
-            _log.error("mail to %s dropped: %d mails wait already", mail["To"], MAX_WAITING_MAILS)
+    def submit(self, mail: EmailMessage, good_for_s: float) -> None:
+        """Queue a mail; never waits. After `good_for_s` it isn't worth another try."""
+        if self.waiting >= MAX_WAITING_MAILS:
+            MAILS.labels("dropped").inc()
+            _log.error("mail to %s dropped: %d mails wait already", mail["To"], self.waiting)
+            return
+        self.waiting += 1
+        until_s = time.monotonic() + good_for_s
+        self._queue.put_nowait(_Queued(mail, until_s, self._backoff()))
 
     async def run(self) -> None:
         """Send what is queued, for ever."""
         while True:
-            await self._deliver(await self._queue.get())
-
-    async def _deliver(self, mail: EmailMessage) -> None:
-        for left in reversed(range(TRIES)):
-            try:
-                await self._send(mail)
-            except aiosmtplib.SMTPResponseException as error:
-                why, final = f"{error.code} {error.message}", error.code >= 500
-            except (aiosmtplib.SMTPException, OSError) as error:
-                why, final = f"{type(error).__name__}: {error}", False
+            queued = await self._queue.get()
+            if not await self._is_done(queued):
+                delay_s = queued.backoff.next_delay_s()
+                asyncio.get_running_loop().call_later(delay_s, self._queue.put_nowait, queued)
             else:
-                self._backoff.reset()
-                return
-            if final or not left:
-                _log.error("mail to %s not sent, given up: %s", mail["To"], why)
-                return
-            delay_s = self._backoff.next_delay_s()
-            _log.warning("mail to %s not sent: %s; next try in %.0f s", mail["To"], why, delay_s)
-            await asyncio.sleep(delay_s)
+                self.waiting -= 1
+
+    async def _is_done(self, queued: _Queued) -> bool:
+        """Try once; whether it was sent, or is not worth another try."""
+        to = queued.mail["To"]
+        try:
+            await self._send(queued.mail)
+        except aiosmtplib.SMTPResponseException as error:
+            why, final = f"{error.code} {error.message}", error.code >= 500
+        except (aiosmtplib.SMTPException, OSError) as error:
+            why, final = f"{type(error).__name__}: {error}", False
+        else:
+            MAILS.labels("sent").inc()
+            return True
+        if final or time.monotonic() >= queued.until_s:
+            MAILS.labels("given up").inc()
+            _log.error("mail to %s not sent, given up: %s", to, why)
+            return True
+        _log.warning("mail to %s not sent for now: %s", to, why)
+        return False
 
     async def _send(self, mail: EmailMessage) -> None:
         # In a task of its own: aiosmtplib waits by asyncio.wait_for, which before Python 3.12

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from litestar import Response, route
+from litestar import Response, get
 from litestar.connection import Request
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
@@ -88,7 +88,7 @@ def _load(path: Path) -> File:
 def routes(page: Page) -> list[HTTPRouteHandler]:
     """The handlers of this module."""
 
-    @route(list(VIEWS), http_method=["GET", "HEAD"], include_in_schema=False)
+    @get(list(VIEWS), include_in_schema=False)
     async def view(request: Request[Any, Any, Any]) -> Response[bytes]:
         if not page.built:
             return Response(_MISSING.encode(), status_code=503, media_type="text/plain")
@@ -96,7 +96,7 @@ def routes(page: Page) -> list[HTTPRouteHandler]:
 
     names = ["/assets/{name:path}", "/{name:str}"]
 
-    @route(names, http_method=["GET", "HEAD"], include_in_schema=False)
+    @get(names, include_in_schema=False)
     async def file(request: Request[Any, Any, Any]) -> Response[bytes]:
         return _answer(request, page.file(request.scope["path"].removeprefix("/")))
 
@@ -113,7 +113,4 @@ def _answer(request: Request[Any, Any, Any], file: File | None) -> Response[byte
         if "gzip" in request.headers.get("accept-encoding", ""):
             headers["Content-Encoding"] = "gzip"
             body = file.compressed
-    if request.method == "HEAD":
-        headers["Content-Length"] = str(len(body))
-        body = b""
     return Response(body, headers=headers, media_type=file.media_type)

@@ -1,11 +1,11 @@
 """The room: who is in it, who hears what. A plain object: no sockets, no clock.
 
-`connect`, `receive`, `disconnect`, `change_access` and `tick` return what the owner must do, in
-order: `Send` and `Close`. Times are seconds since 1970.
+`connect`, `receive`, `disconnect`, `change_access`, `tick`, `catch_up` and `elsewhere` return what
+the owner must do, in order: `Send`, `Close`, `Tell`. Times are seconds since 1970.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import combinations
+from itertools import islice
 
 import msgspec
 
@@ -22,15 +22,20 @@ from ucam.protocol.messages import (
     LocationInfo,
     ProtocolError,
     Status,
+    TokensChanged,
     Welcome,
     decode,
 )
 from ucam.web.access import Access, Party
-from ucam.web.carry import MAX_CALL_CHARACTERS, Refusal, carry
-from ucam.web.limits import Bucket
+from ucam.web.carry import MAX_CALL_CHARACTERS, Refusal, carry, number_of
+from ucam.web.elsewhere import Elsewhere, seen
+from ucam.web.events import Came, Went
+from ucam.web.health import Presence
+from ucam.web.history import History
 from ucam.web.members import (
     CLOSE_NO_ACCESS,
     CLOSE_REPLACED,
+    CLOSE_TOO_MANY,
     Close,
     ConnectionId,
     Effect,
@@ -38,15 +43,22 @@ from ucam.web.members import (
     Member,
     Members,
     Newcomer,
+    Tell,
     send,
 )
 
-MESSAGES_PER_S = 30.0
-MESSAGE_BURST = 120.0
 # Smaller than other messages: the last one of every device stands in each Welcome.
 MAX_STATUS_CHARACTERS = 8 * 1024
 # Half of what TURN credentials live: a peer that stays gets new ones in a new Welcome.
 WELCOME_AGAIN_S = 12 * 3600.0
+# Tabs and machines of one person, over all processes; a page that runs wild stops here.
+MAX_CONNECTIONS_EACH = 2500
+# Who is behind hears again when the storm is over, or has lasted long; and so many at once, for a
+# Welcome in a full room takes a millisecond or two.
+QUIET_S = 1.0
+CATCH_UP_S = 15.0
+WELCOMES_AT_ONCE = 10
+REPLACED = "replaced by a newer connection"
 
 IceFor = Callable[[JID, float], tuple[IceServer, ...]]
 
@@ -59,43 +71,64 @@ class Room:
         access: Access,
         ice: IceFor = lambda _jid, _now_s: (),
         known: Mapping[JID, Known] | None = None,
+        max_connections_each: int = MAX_CONNECTIONS_EACH,
     ) -> None:
         self._members = Members(access)
         self._ice = ice
+        self._max_each = max_connections_each
+        self._history = History()
+        self._behind: dict[Member, None] = {}
+        self._missed_s = float("-inf")  # when somebody last wasn't told
         self.known: dict[JID, Known] = dict(known or {})
         """Each device's last name and time, for who keeps them over restarts."""
+        self.elsewhere = Elsewhere(self._members, self._history, self)
+        """What other processes of the application tell."""
+
+    @property
+    def anybody_behind(self) -> bool:
+        """Whether `catch_up` has something to do."""
+        return bool(self._behind)
 
     # Coming and going
 
     def connect(self, connection: ConnectionId, who: Newcomer, now_s: float) -> list[Effect]:
         """Let `who` in: its Welcome and the offers of ready devices, and Connect to the others."""
-        party = Party(who.jid.bare, who.role)
-        if not self._members.access.admits(party):
+        member = Member(connection, who, Party(who.jid.bare, who.role), now_s)
+        if not self._members.access.admits(member.party):
             return [Close(connection, CLOSE_NO_ACCESS, "no access")]
+        if not all(member.beats(other) for other in self._members.in_the_way(member)):
+            return [Close(connection, CLOSE_REPLACED, "this resource is in use")]
+        if not member.party.is_device and self._members.count(member.party) >= self._max_each:
+            return [Close(connection, CLOSE_TOO_MANY, "too many connections of one name")]
+        effects = self.take_in(member, now_s)
+        return [*effects, Tell(None, Came(seen(member)))]
+
+    def take_in(self, member: Member, now_s: float) -> list[Effect]:
+        """Make room for a member of any process, and tell who may see it."""
         effects: list[Effect] = []
-        for old in self._members.in_the_way(who, party):
-            if who.role == "player" != old.party.role:
-                # A player made for somebody must not push them out by taking their resource, nor
-                # keep it from them when it came first.
-                return [Close(connection, CLOSE_REPLACED, "this resource is in use")]
-            effects += self.disconnect(old.connection, now_s)
-            effects.append(Close(old.connection, CLOSE_REPLACED, "replaced by a newer connection"))
-        bucket = Bucket(MESSAGES_PER_S, MESSAGE_BURST, now_s)
-        member = Member(connection, who, party, bucket, welcomed_at_s=now_s)
+        for old in self._members.in_the_way(member):
+            effects += self.leave(old, now_s)
+            if not isinstance(old.connection, tuple):
+                effects.append(Close(old.connection, CLOSE_REPLACED, REPLACED))
         self._members.add(member)
         self._remember(member, now_s)
-        effects += self._welcome(member, now_s)
-        effects += self._announce(member, Connect)
-        return effects
+        if not member.is_remote:
+            effects += self._welcome(member, now_s)
+        return [*effects, *self._announce(member, Connect, now_s)]
 
     def disconnect(self, connection: ConnectionId, now_s: float) -> list[Effect]:
         """Forget a connection (it may be forgotten already) and tell who saw it."""
         member = self._members.get(connection)
-        if member is None:
-            return []
-        effects = self._announce(member, Disconnect)
+        return [] if member is None else self.leave(member, now_s)
+
+    def leave(self, member: Member, now_s: float) -> list[Effect]:
+        """Forget a member of any process and tell who saw it."""
+        effects = self._announce(member, Disconnect, now_s)
         self._members.remove(member)
+        self._behind.pop(member, None)
         self._remember(member, now_s)
+        if not member.is_remote:
+            effects.append(Tell(None, Went(number_of(member))))
         return effects
 
     def change_access(self, access: Access, now_s: float) -> list[Effect]:
@@ -104,46 +137,81 @@ class Room:
         A member whose own view changed gets a new Welcome, which replaces all it was told before.
         """
         effects: list[Effect] = []
-        for member in self._members:
+        for member in self._members.here():
             if not access.admits(member.party):
-                effects += self.disconnect(member.connection, now_s)
-                effects.append(Close(member.connection, CLOSE_NO_ACCESS, "access was withdrawn"))
+                effects += self.leave(member, now_s)
+                effects.append(Close(number_of(member), CLOSE_NO_ACCESS, "access was withdrawn"))
         old, self._members.access = self._members.access, access
-        anew: set[ConnectionId] = {
-            m.connection for m in self._members if _places(old, m.party) != _places(access, m.party)
+        # Who is behind may not know of those whose going it would be told.
+        anew = {
+            m
+            for m in self._members.here()
+            if m.behind or _places(old, m.party) != _places(access, m.party)
         }
         moved = {
-            m.connection
+            m: None
             for m in self._members
             if old.locations_of(m.party) != access.locations_of(m.party)
         }
-        for one, other in combinations(self._members, 2):
-            if one.connection not in moved and other.connection not in moved:
-                continue
-            before = old.shared(one.party, other.party)
-            after = access.shared(one.party, other.party)
-            if before and not after:
-                effects += send([one], _presence(other, Disconnect, before[0]))
-                effects += send([other], _presence(one, Disconnect, before[0]))
-            elif before != after:
-                anew |= {one.connection, other.connection}
-        for member in self._members:
-            if member.connection in anew:
+        for one in moved:
+            for other in self._members:
+                if other is one:
+                    continue
+                before = old.shared(one.party, other.party)
+                after = access.shared(one.party, other.party)
+                if before and not after:
+                    if not other.behind:
+                        effects += send([other], _presence(one, Disconnect, before[0]))
+                    if other not in moved and not one.behind:  # otherwise its own turn tells
+                        effects += send([one], _presence(other, Disconnect, before[0]))
+                elif before != after:
+                    anew |= {one, other}
+        for member in self._members.here():
+            if member in anew:
                 effects += self._welcome(member, now_s)
         return effects
 
     def tick(self, now_s: float) -> list[Effect]:
-        """New TURN credentials for who has been here long; call it now and then."""
+        """New TURN credentials for who has been here long, the end of silent processes; call it
+        about once a second."""
         for device in self._members.devices():
             self._remember(device, now_s)
-        effects: list[Effect] = []
-        for member in self._members:
+        effects = self.elsewhere.tick(now_s)
+        for member in self._members.here():
             if now_s - member.welcomed_at_s < WELCOME_AGAIN_S:
                 continue
             member.welcomed_at_s = now_s
             if any(server.username for server in self._ice(member.party.jid, now_s)):
                 effects += self._welcome(member, now_s)
         return effects
+
+    def welcome_all_again(self) -> None:
+        """What every Welcome tells has changed (ICE servers): `catch_up` tells it anew."""
+        for member in self._members.here():
+            member.behind, member.welcomed_at_s = True, float("-inf")
+            self._behind[member] = None
+
+    def catch_up(self, now_s: float) -> list[Effect]:
+        """New Welcomes for some of those who weren't told who came and went; call it often while
+        `anybody_behind`."""
+        effects: list[Effect] = []
+        quiet = now_s - self._missed_s >= QUIET_S
+        due = (m for m in self._behind if quiet or now_s - m.welcomed_at_s >= CATCH_UP_S)
+        for member in list(islice(due, WELCOMES_AT_ONCE)):
+            effects += self._welcome(member, now_s)
+        return effects
+
+    def tokens_changed(self) -> list[Effect]:
+        """Have this process's storages ask for the key set anew."""
+        storages = [m for m in self._members.here() if m.party.role == "storage"]
+        return send(storages, TokensChanged())
+
+    def present(self) -> dict[JID, Presence]:
+        """Every connected device, with what it said of itself last."""
+        return {
+            device.party.jid: Presence(device.who.name, device.status)
+            for device in self._members.devices()
+        }
 
     # Messages
 
@@ -175,7 +243,7 @@ class Room:
         if member is None:
             return []
         try:
-            return carry(self._members, member, message, now_s)
+            return carry(self._members, self._history, member, message, now_s)
         except Refusal as refusal:
             call = getattr(message, "call", None)
             about = call if isinstance(call, str) and call else type(message).__name__
@@ -183,25 +251,46 @@ class Room:
 
     # Telling
 
-    def _announce(self, member: Member, kind: type[Connect] | type[Disconnect]) -> list[Effect]:
-        """Connect or Disconnect to who may see `member`, under a location that both see."""
+    def _announce(
+        self, member: Member, kind: type[Connect] | type[Disconnect], now_s: float
+    ) -> list[Effect]:
+        """Connect or Disconnect to who may see `member`, under a location that both see.
+
+        In a storm of people telling each of each would be n² messages: beyond its rate a receiver
+        is told nothing, until one Welcome tells it all.
+        """
         receivers: dict[str, list[Member]] = {}
         for other in self._members.who_see(member):
+            if other.is_remote or not self._keeps_up(other, member, now_s):
+                continue
             receivers.setdefault(self._members.shared(other, member)[0], []).append(other)
         effects: list[Effect] = []
         for location, hearers in receivers.items():
             effects += send(hearers, _presence(member, kind, location))
         return effects
 
+    def _keeps_up(self, receiver: Member, about: Member, now_s: float) -> bool:
+        if about.party.is_device:
+            return True  # few, and what everybody is here for
+        if not receiver.behind and not receiver.presence.take(now_s):
+            receiver.behind = True
+            self._behind[receiver] = None
+        if receiver.behind:
+            self._missed_s = now_s
+        return not receiver.behind
+
     def _welcome(self, member: Member, now_s: float) -> list[Effect]:
         member.welcomed_at_s = now_s
-        others = sorted(self._members.who_see(member), key=lambda other: str(other.who.jid))
+        member.behind = False
+        self._behind.pop(member, None)
+        others = sorted(self._members.who_see(member), key=lambda other: other.full)
         welcome = Welcome(
-            jid=str(member.who.jid),
+            jid=member.full,
             roster=tuple(m.as_peer(self._members.shared(member, m)[0], member) for m in others),
             ice_servers=self._ice(member.party.jid, now_s),
             server_time=_time(now_s),
             locations=tuple(self._places_now(member.party, now_s)),
+            chat=self._history.for_party(self._members.access, member.party),
         )
         effects = send([member], welcome)
         if not member.party.is_device:
@@ -250,7 +339,7 @@ def _presence(
 ) -> Connect | Disconnect:
     who = member.who
     return kind(
-        jid=str(who.jid),
+        jid=member.full,
         name=who.name,
         role=who.role,
         location=location,

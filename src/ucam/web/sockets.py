@@ -9,8 +9,10 @@ import contextlib
 import logging
 import secrets
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
 from itertools import count
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,8 +24,10 @@ from ucam.base.jid import JID, JIDError
 from ucam.base.tokens import Claims
 from ucam.protocol.messages import encode
 from ucam.web.access import Access
-from ucam.web.auth import Authority
-from ucam.web.errors import Unauthorized
+from ucam.web.auth import Authority, bearer_in, one_credential
+from ucam.web.clients import client
+from ucam.web.errors import Unauthorized, WrongRequest
+from ucam.web.events import AnyEvent, Ended, Envelope
 from ucam.web.members import (
     CLOSE_LOGIN_AGAIN,
     CLOSE_TOO_SLOW,
@@ -31,25 +35,44 @@ from ucam.web.members import (
     ConnectionId,
     Effect,
     Newcomer,
+    Opened,
+    Tell,
 )
 from ucam.web.room import Room
+from ucam.web.state import StateAway
 
 _log = logging.getLogger(__name__)
 
 MAX_WAITING_MESSAGES = 256
+MAX_WAITING_CHARACTERS = 4 << 20
+# Of all places, one address may take so many: one out of a few. Not of a proxy on this machine
+# that doesn't say for whom it asks.
+SHARE_OF_AN_ADDRESS = 4
+MAX_SOCKETS = 10_000
+ADMITTED_AT_ONCE = 32
+# Of Sec-WebSocket-Protocol: the name of ours, and what stands before a token beside it.
+PROTOCOLS = "sec-websocket-protocol"
+PROTOCOL = "ucam"
+BEARER = "bearer."
 MAX_PARAMETERS = 20
 MAX_NAME_CHARACTERS = 64
 MAX_CAPABILITIES = 16
 MAX_CAPABILITY_CHARACTERS = 32
 CLOSE_TIMEOUT_S = 5.0
 CLOSE_FAILED = 1011
+CLOSE_TRY_LATER = 1013
+AWAY = "the application can't reach its memory just now; try again in a minute"
+FULL = "too many connections; try again in a minute"
 FAILED = "something went wrong here; the log says what"
 # Well under the 5 s after which access that was withdrawn must be gone.
 WATCH_INTERVAL_S = 1.0
+CATCH_UP_INTERVAL_S = 0.05
 
 
 class Socket:
     """One accepted WebSocket: whose it is, and what waits to be sent."""
+
+    __slots__ = ("_characters", "_news", "_waiting", "alive_until_s", "claims", "closing", "id")
 
     def __init__(self, identity: ConnectionId, claims: Claims) -> None:
         self.id = identity
@@ -58,13 +81,36 @@ class Socket:
         self.alive_until_s = 0.0
         # Full means that the peer takes its messages too slowly: it is disconnected, for nobody
         # else may wait for it, and dropping messages would leave it with a wrong picture.
-        self.queue: asyncio.Queue[str] = asyncio.Queue(MAX_WAITING_MESSAGES)
+        self._waiting: deque[str] = deque()
+        self._characters = 0
+        self._news = asyncio.Event()
         self.closing: asyncio.Future[Close] = asyncio.get_running_loop().create_future()
 
     @property
     def session(self) -> str:
         """The id of its session."""
         return self.claims.sid or self.claims.jti
+
+    def put(self, text: str) -> bool:
+        """Queue a message; whether there was room for it. A first one always has."""
+        if self._waiting and (
+            len(self._waiting) >= MAX_WAITING_MESSAGES
+            or self._characters + len(text) > MAX_WAITING_CHARACTERS
+        ):
+            return False
+        self._waiting.append(text)
+        self._characters += len(text)
+        self._news.set()
+        return True
+
+    async def next(self) -> str:
+        """The message to send next."""
+        while not self._waiting:
+            self._news.clear()
+            await self._news.wait()
+        text = self._waiting.popleft()
+        self._characters -= len(text)
+        return text
 
     def close(self, code: int, reason: str) -> None:
         """Ask for the end; the first wish counts."""
@@ -73,14 +119,36 @@ class Socket:
 
 
 class Sockets:
-    """All sockets of the room `room`, which may be entered from pages of `origin`."""
+    """All sockets of the room `room`, which may be entered from pages of `origin`.
 
-    def __init__(self, room: Room, origin: str) -> None:
+    `arrive` numbers them, over all processes; `tell` reaches the other processes.
+    """
+
+    def __init__(
+        self,
+        room: Room,
+        origin: str,
+        arrive: Callable[[], Awaitable[int]],
+        max_sockets: int = MAX_SOCKETS,
+    ) -> None:
         self._room = room
         self._origin = origin
+        self._arrive = arrive
+        self._max_sockets = max_sockets
         self._sockets: dict[ConnectionId, Socket] = {}
+        self._of_address: Counter[str] = Counter()
         self._ids = count(1)
+        # When all come back at once: each waits for its turn, none for an answer that all ask for.
+        self._door = asyncio.Semaphore(ADMITTED_AT_ONCE)
+        self._away = False
         self.authority: Authority | None = None
+        self.on_opened: Callable[[Opened], None] = lambda _opened: None
+        self.tell: Callable[[str | None, AnyEvent], None] = lambda _process, _event: None
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._sockets)
 
     # ASGI
 
@@ -96,38 +164,78 @@ class Sockets:
         if scope["type"] != ScopeType.WEBSOCKET:
             await _http_refusal(send, 426, "this address speaks WebSocket", plain=True)
             return
-        headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1")
-            for name, value in scope["headers"]
-        }
         await receive()  # websocket.connect
-        origin = headers.get("origin")
+        headers = _headers(scope)
+        origin = headers.get("origin", [None])[0]
         if origin is not None and not same_origin(origin, self._origin):
             await _http_refusal(send, 403, "this page is not ours")
             return
+        address = (scope.get("client") or ("", 0))[0]
+        with self._place(address) as free:
+            if not free:
+                await _refuse(send, origin, 503, CLOSE_TRY_LATER, FULL)
+                return
+            await self._admit(scope, headers, address, receive, send)
+
+    async def _admit(
+        self,
+        scope: Scope,
+        headers: dict[str, list[str]],
+        address: str,
+        receive: Receive,
+        send: AsgiSend,
+    ) -> None:
+        origin = headers.get("origin", [None])[0]
+        offered = [p.strip() for p in ",".join(headers.get(PROTOCOLS, [])).split(",")]
         try:
             query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=MAX_PARAMETERS)
-            claims = await self._enter(headers.get("authorization", ""), query)
-            who = newcomer(claims, query)
+            token = one_credential(
+                [
+                    *map(bearer_in, headers.get("authorization", [])),
+                    *(p.removeprefix(BEARER) for p in offered if p.startswith(BEARER)),
+                    *(token.strip() for token in query.get("auth", [])),
+                ]
+            )
+            assert self.authority is not None
+            came = client(address, headers.get("user-agent", [""])[0])
+            async with self._door:
+                if self._away:
+                    raise StateAway("the other processes can't be reached")
+                claims = await self.authority.enter(token, came)
+                who = newcomer(claims, query, await self._arrive())
         except Unauthorized as error:
-            if origin is None:
-                await _http_refusal(send, 401, error.detail)
-            else:
-                await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
-                await _close(send, CLOSE_LOGIN_AGAIN, error.detail)
+            await _refuse(send, origin, 401, CLOSE_LOGIN_AGAIN, error.detail)
             return
-        except ValueError as error:
-            await _http_refusal(send, 400, str(error))
+        except StateAway as error:
+            _log.error("a connection is refused: %s", error)
+            await _refuse(send, origin, 503, CLOSE_TRY_LATER, AWAY)
             return
-        await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+        except (WrongRequest, ValueError) as error:
+            await _http_refusal(
+                send, 400, error.detail if isinstance(error, WrongRequest) else str(error)
+            )
+            return
+        await _accept(send, PROTOCOL if PROTOCOL in offered else None)
         await self._run(Socket(next(self._ids), claims), who, receive, send)
 
-    async def _enter(self, header: str, query: dict[str, list[str]]) -> Claims:
-        scheme, _, token = header.partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            token = query.get("auth", [""])[0]
-        assert self.authority is not None
-        return await self.authority.enter(token.strip())
+    @contextmanager
+    def _place(self, address: str) -> Iterator[bool]:
+        """One of the places for connections, told or not; whether there was one."""
+        share = self._max_sockets // SHARE_OF_AN_ADDRESS
+        full = self._of_address.total() >= self._max_sockets or (
+            self._of_address[address] >= share and not _is_this_machine(address)
+        )
+        if full:
+            _log.warning("a connection of %s is refused: too many are open", address)
+            yield False
+            return
+        self._of_address[address] += 1
+        try:
+            yield True
+        finally:
+            self._of_address[address] -= 1
+            if not self._of_address[address]:
+                del self._of_address[address]
 
     async def _run(self, socket: Socket, who: Newcomer, receive: Receive, send: AsgiSend) -> None:
         self._sockets[socket.id] = socket
@@ -178,14 +286,18 @@ class Sockets:
             if isinstance(effect, Close):
                 self._forget(effect)
                 continue
+            if isinstance(effect, Tell):
+                self.tell(effect.process, effect.event)
+                continue
+            if isinstance(effect, Opened):
+                self.on_opened(effect)
+                continue
             text = encode(effect.message)
             for connection in effect.to:
                 socket = self._sockets.get(connection)
                 if socket is None:
                     continue
-                try:
-                    socket.queue.put_nowait(text)
-                except asyncio.QueueFull:
+                if not socket.put(text):
                     self._forget(Close(connection, CLOSE_TOO_SLOW, "messages are not taken"))
                     todo.extend(self._room.disconnect(connection, time.time()))
 
@@ -201,12 +313,16 @@ class Sockets:
         self.apply(self._room.change_access(access, time.time()))
 
     def end_session(self, session: str) -> None:
-        """Close every socket of a session that has ended."""
+        """Close every socket of a session that has ended, here and in other processes."""
+        self.tell(None, Ended(session))
+        self._end_session(session)
+
+    def _end_session(self, session: str) -> None:
         for socket in list(self._sockets.values()):
             if socket.session == session:
                 self._end(socket, "the session has ended")
 
-    async def watch(self, remember: Callable[[], None]) -> None:
+    async def watch(self, remember: Callable[[], Awaitable[None]]) -> None:
         """Close sockets whose session ran out, renew what the room renews; for ever.
 
         A socket lives as long as its session, not its token: whoever recycled over HTTP in time
@@ -214,16 +330,46 @@ class Sockets:
         """
         for round_number in count(1):
             await asyncio.sleep(WATCH_INTERVAL_S)
-            now_s = time.time()
-            assert self.authority is not None
-            for socket in list(self._sockets.values()):
-                if socket.alive_until_s <= now_s:
-                    socket.alive_until_s = await self.authority.alive_until_s(socket.claims)
-                    if socket.alive_until_s <= now_s:
-                        self._end(socket, "the token has expired")
-            self.apply(self._room.tick(now_s))
+            with contextlib.suppress(StateAway):  # asked again in the next round
+                await self._close_the_expired(time.time())
+            self.apply(self._room.tick(time.time()))
             if round_number % 30 == 0:
-                await asyncio.to_thread(remember)
+                await remember()
+
+    async def _close_the_expired(self, now_s: float) -> None:
+        assert self.authority is not None
+        for socket in list(self._sockets.values()):
+            if socket.alive_until_s <= now_s:
+                socket.alive_until_s = await self.authority.alive_until_s(socket.claims)
+                if socket.alive_until_s <= now_s:
+                    self._end(socket, "the token has expired")
+
+    async def catch_up(self) -> None:
+        """After a storm, tell those who weren't told who came and went; for ever."""
+        while True:
+            await asyncio.sleep(CATCH_UP_INTERVAL_S)
+            if self._room.anybody_behind:
+                self.apply(self._room.catch_up(time.time()))
+
+    # Other processes
+
+    def hear(self, envelope: Envelope) -> None:
+        """What another process tells."""
+        if isinstance(envelope.event, Ended):
+            self._end_session(envelope.event.session)
+        self.apply(self._room.elsewhere.hear(envelope, time.time()))
+
+    def joined(self) -> None:
+        """The other processes can be reached (again); what ended meanwhile is asked for."""
+        self._away = False
+        for socket in self._sockets.values():
+            socket.alive_until_s = 0.0
+        self.apply(self._room.elsewhere.joined(time.time()))
+
+    def cut(self) -> None:
+        """The other processes can't be reached, nor what they share with this one."""
+        self._away = True
+        self._room.elsewhere.cut()
 
     def _end(self, socket: Socket, reason: str) -> None:
         self._forget(Close(socket.id, CLOSE_LOGIN_AGAIN, reason))
@@ -232,8 +378,22 @@ class Sockets:
 
 async def _write(socket: Socket, send: AsgiSend) -> None:
     while True:
-        text = await socket.queue.get()
-        await send({"type": "websocket.send", "text": text, "bytes": None})
+        await send({"type": "websocket.send", "text": await socket.next(), "bytes": None})
+
+
+async def _accept(send: AsgiSend, protocol: str | None) -> None:
+    await send({"type": "websocket.accept", "subprotocol": protocol, "headers": []})
+
+
+async def _refuse(
+    send: AsgiSend, origin: str | None, status: int, close_code: int, text: str
+) -> None:
+    """Refuse in the form that the asker understands."""
+    if origin is None:
+        await _http_refusal(send, status, text)
+    else:
+        await _accept(send, None)
+        await _close(send, close_code, text)
 
 
 async def _close(send: AsgiSend, code: int, reason: str) -> None:
@@ -254,7 +414,21 @@ async def _http_refusal(send: AsgiSend, status: int, text: str, *, plain: bool =
         await send(event)  # type: ignore[arg-type]  # Litestar's types lack the denial response
 
 
-def newcomer(claims: Claims, query: dict[str, list[str]]) -> Newcomer:
+def _headers(scope: Scope) -> dict[str, list[str]]:
+    headers: dict[str, list[str]] = {}
+    for name, value in scope["headers"]:
+        headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    return headers
+
+
+def _is_this_machine(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def newcomer(claims: Claims, query: dict[str, list[str]], arrival: int = 0) -> Newcomer:
     """Who enters, by its token and the address it came with; raises `ValueError`."""
     jid = claims.jid
     resource = query.get("resource", [""])[0] or secrets.token_hex(4)
@@ -270,7 +444,8 @@ def newcomer(claims: Claims, query: dict[str, list[str]]) -> Newcomer:
         raise ValueError(
             f"at most {MAX_CAPABILITIES} capabilities of {MAX_CAPABILITY_CHARACTERS} characters"
         )
-    return Newcomer(full, claims.role, name[:MAX_NAME_CHARACTERS] or jid.local, capabilities)
+    name = name[:MAX_NAME_CHARACTERS] or jid.local
+    return Newcomer(full, claims.role, name, capabilities, arrival)
 
 
 def same_origin(origin: str, public_url: str) -> bool:

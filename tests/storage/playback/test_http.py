@@ -13,7 +13,7 @@ from storage.helpers import ISSUER, PLACE, START_US, Store, Tokens, recorder
 from ucam.base.service import Fault
 from ucam.base.units import Listen
 from ucam.storage import tls
-from ucam.storage.access import Access, verify_with_file
+from ucam.storage.access import access_by_file
 from ucam.storage.playback.answers import Answer, Endless, Request
 from ucam.storage.playback.handler import Handler
 from ucam.storage.playback.http import HttpApi, HttpServer
@@ -33,7 +33,7 @@ def made(store: Store, tokens: Tokens, tmp_path: Path) -> Callable[[str], HttpSe
         now_us=lambda: START_US + 60_000_000,
     )
     handler = Handler(library)
-    access = Access(verify_with_file(tokens.keys_file, ISSUER), lambda: ("studio",))
+    access = access_by_file(tokens.keys_file, ISSUER, lambda: ("studio",))
     cert, key = tls.ensure_certificate(tmp_path, "studio.loc")
     return lambda listen: HttpServer(HttpApi(handler, access), Listen(listen), cert, key)
 
@@ -157,7 +157,7 @@ async def test_who_goes_away_is_read_nothing_more(tokens: Tokens) -> None:
 
     huge = Huge()
     left = asyncio.Event()
-    access = Access(verify_with_file(tokens.keys_file, ISSUER), lambda: ("studio",))
+    access = access_by_file(tokens.keys_file, ISSUER, lambda: ("studio",))
     api = HttpApi(Only(huge), access)  # type: ignore[arg-type]
     bearer = f"Bearer {tokens.issue(VIEWER, 'user')}".encode()
     scope = {
@@ -192,7 +192,7 @@ async def test_a_stream_ends_with_its_token(tokens: Tokens) -> None:
 
             return Answer(200, {}, Endless(blocks()))
 
-    access = Access(verify_with_file(tokens.keys_file, ISSUER), lambda: ("studio",))
+    access = access_by_file(tokens.keys_file, ISSUER, lambda: ("studio",))
     api = HttpApi(Stream(), access)  # type: ignore[arg-type]
     token = tokens.issue(VIEWER, "player", life_s=2)
     scope = {

@@ -7,7 +7,7 @@ import { cameras, timeline } from './library.ts';
 import { RecordingsChannel } from './recordings.ts';
 import { Room } from './room.ts';
 import { Session } from './session.ts';
-import { Signaling } from './signaling.ts';
+import { Signaling, type Address } from './signaling.ts';
 import { Store } from './store.ts';
 
 const DAY = 86_400;
@@ -140,14 +140,13 @@ export class App {
     this.store.changed();
   }
 
-  #address(): string | null {
+  #address(): Address | null {
     const token = this.session.token;
     if (token === null) return null;
     const url = new URL('/ws', location.href);
     url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
-    url.searchParams.set('auth', token);
     url.searchParams.set('resource', this.#resource);
-    return url.href;
+    return { url: url.href, token };
   }
 
   #connected(connected: boolean): void {

@@ -12,7 +12,7 @@ import { parseTime } from './time.ts';
 
 /** The newest stored second may be this old before it is called late. */
 export const LATE_SECONDS = 10;
-/** Chat messages kept: the room has no history, and a tab may stay open for weeks. */
+/** Chat messages kept: the room's own history is short, and a tab may stay open for weeks. */
 const CHAT_LIMIT = 500;
 
 /** stored: confirmed in storage; late: storage falls behind; spooled: on the device; nothing: nowhere. */
@@ -66,6 +66,7 @@ export class Room {
         this.clockOffset = parseTime(message['server-time']) - localNow;
         this.peers.clear();
         for (const peer of message.roster) this.#join(peer);
+        this.chats = merged(this.chats, message.chat);
         this.welcomed = true;
         break;
       case 'Connect':
@@ -167,6 +168,15 @@ export class Room {
     if (!recording || typeof recording === 'string') return null;
     return recording[jid]?.['durable-until'];
   }
+}
+
+/** Both lists in the order in which things were said; what stands in both stands once. */
+function merged(known: Chat[], told: Chat[]): Chat[] {
+  const all = new Map([...known, ...told].map((chat) => [JSON.stringify(chat), chat]));
+  const time = (chat: Chat): string => chat.time ?? '';
+  return [...all.values()]
+    .sort((a, b) => (time(a) < time(b) ? -1 : Number(time(a) > time(b))))
+    .slice(-CHAT_LIMIT);
 }
 
 function newest(...times: (string | null | undefined)[]): number | null {

@@ -9,6 +9,11 @@ const SILENCE_MS = 9_000;
 /** A socket that opened but brought no Welcome in this time is given up. */
 const WELCOME_MS = 8_000;
 
+export interface Address {
+  url: string;
+  token: string;
+}
+
 export interface SignalingEvents {
   message(message: MessageFromServer): void;
   /** True after Welcome, false when the connection is gone. */
@@ -19,7 +24,7 @@ export interface SignalingEvents {
 
 /** The page's connection to the room: reconnects by itself until it is stopped. */
 export class Signaling {
-  readonly #url: () => string | null;
+  readonly #address: () => Address | null;
   readonly #events: SignalingEvents;
   readonly #backoff = new Backoff(400, 10_000);
   #socket: WebSocket | undefined;
@@ -28,9 +33,9 @@ export class Signaling {
   #welcomed = false;
   #running = false;
 
-  /** url gives the address with a token that is good now, or null when nobody is signed in. */
-  constructor(url: () => string | null, events: SignalingEvents) {
-    this.#url = url;
+  /** address gives it with a token that is good now, or null when nobody is signed in. */
+  constructor(address: () => Address | null, events: SignalingEvents) {
+    this.#address = address;
     this.#events = events;
   }
 
@@ -74,9 +79,10 @@ export class Signaling {
   };
 
   #open(): void {
-    const url = this.#url();
-    if (url === null) return;
-    const socket = new WebSocket(url);
+    const address = this.#address();
+    if (address === null) return;
+    // Not in the URL: the browser's console shows that when a connection fails.
+    const socket = new WebSocket(address.url, ['ucam', `bearer.${address.token}`]);
     this.#socket = socket;
     this.#expect(WELCOME_MS);
     socket.onmessage = (event) => {

@@ -8,7 +8,6 @@ disk is sent first, in its own runs and with its numbers.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from ucam.capture.run import Run
@@ -350,7 +349,7 @@ class Spool:
         offset_us = self._boots.get(item.run.boot)
         if offset_us is None:
             return None
-        return Spooled(item.run, replace(item.unit, utc_us=item.unit.utc_us + offset_us))
+        return Spooled(item.run, item.unit._replace(utc_us=item.unit.utc_us + offset_us))
 
     def _utc_us(self, run: Run, us: int) -> int | None:
         if run.boot is None:

@@ -5,9 +5,15 @@ A token is needed, of a user or a player: `Authorization: Bearer`, or `?token=` 
 
 import asyncio
 import logging
-import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    MutableMapping,
+)
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +22,7 @@ from urllib.parse import parse_qs
 import uvicorn
 
 from ucam.base.service import Fault
+from ucam.base.tokens import Claims
 from ucam.base.units import Listen
 from ucam.storage.access import Access, Denied
 from ucam.storage.playback.answers import Answer, Endless, Method, Request, problem
@@ -45,29 +52,36 @@ class HttpApi:
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        answer, until_s = await self._answer(scope, headers)
+        answer, claims = await self._answer(scope, headers)
         gone = asyncio.Event()
         watching = asyncio.create_task(_watch(receive, gone))
         try:
             body = scope["method"] != "HEAD"
-            await _send(answer, send, lambda: gone.is_set() or time.time() > until_s, body=body)
+            await _send(answer, send, lambda: gone.is_set() or self._over(claims), body=body)
         finally:
             watching.cancel()
             answer.close()
 
-    async def _answer(self, scope: Scope, headers: dict[str, str]) -> tuple[Answer, float]:
-        """What to say, and until when (s since 1970) the token is good for more of it."""
+    def _over(self, claims: Claims | None) -> bool:
+        """Whether a token isn't good for more of an endless answer."""
+        if claims is None:
+            return False
+        return time.time() > claims.exp or self._access.withdrawn(claims) is not None
+
+    async def _answer(self, scope: Scope, headers: dict[str, str]) -> tuple[Answer, Claims | None]:
+        """What to say, and the token that must stay good while it is said, if that has no end."""
         method = _METHODS.get(scope["method"])
         if method is None:
-            return problem(405, "bad-method", "only GET, HEAD, PUT and DELETE"), math.inf
+            return problem(405, "bad-method", "only GET, HEAD, PUT and DELETE"), None
         query = scope["query_string"].decode("latin-1")
+        if (token := _token(scope["headers"], query)) is None:
+            return problem(400, "bad-request", "two different tokens in one request"), None
         try:
-            token = _token(headers, query)
             locations, claims = await self._access.viewer(token)
         except Denied as denied:
             answer = problem(denied.status, "denied", str(denied))
             answer.headers["www-authenticate"] = "Bearer"
-            return answer, math.inf
+            return answer, None
         path = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
         request = Request(
             path,
@@ -81,14 +95,20 @@ class HttpApi:
             if_none_match=headers.get("if-none-match"),
         )
         answer = await self._handler.handle(request)
-        return answer, claims.exp if isinstance(answer.body, Endless) else math.inf
+        return answer, claims if isinstance(answer.body, Endless) else None
 
 
-def _token(headers: dict[str, str], query: str) -> str:
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return token.strip()
-    return parse_qs(query).get("token", [""])[-1]
+def _token(headers: Iterable[tuple[bytes, bytes]], query: str) -> str | None:
+    """The one token that a request shows, "" without any, None when several disagree."""
+    shown = set()
+    for name, value in headers:
+        scheme, _, token = value.decode("latin-1").partition(" ")
+        if name == b"authorization" and scheme.lower() == "bearer":
+            shown.add(token.strip())
+    shown |= set(parse_qs(query).get("token", []))
+    if len(shown) > 1:
+        return None
+    return shown.pop() if shown else ""
 
 
 async def _watch(receive: Receive, gone: asyncio.Event) -> None:

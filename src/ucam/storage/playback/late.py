@@ -41,6 +41,11 @@ class LatePeers:
         if self._peers is not None:
             self._peers.ice_servers = servers
 
+    @property
+    def viewers(self) -> list[str]:
+        """Full JIDs of those who have calls."""
+        return [] if self._peers is None else self._peers.viewers
+
     def request(self, message: RequestMedia, allowed: frozenset[str], role: str = "player") -> None:
         """A viewer wants recordings."""
         if self._waiting is None and not self._closed:

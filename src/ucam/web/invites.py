@@ -1,0 +1,88 @@
+"""One-time codes that give a device its token without anybody typing one.
+
+Eight letters are few bits, so a code lives for a quarter of an hour, opens once, and tries are
+counted: of 20⁸ codes a thousand may be tried in its life.
+"""
+
+import hashlib
+import logging
+import secrets
+import time
+
+import msgspec
+
+from ucam.base.jid import JID
+from ucam.base.tokens import Role
+from ucam.web.access import Party
+from ucam.web.clients import Client
+from ucam.web.issuer import Issued
+from ucam.web.sessions import Sessions
+from ucam.web.state import Limit, Put, State
+
+_log = logging.getLogger(__name__)
+
+# Consonants: no code is a word, and no I, O, U or V is taken for something else.
+ALPHABET = "BCDFGHJKLMNPQRSTWXYZ"
+LENGTH = 8
+VALIDITY_S = 15 * 60.0
+INVITES = "invites"
+TRIES_EACH = Limit("enroll-network", 10, VALIDITY_S)
+TRIES_OVERALL = Limit("enroll-overall", 1000, VALIDITY_S)
+
+
+class InviteError(ValueError):
+    """A code that opens nothing: unknown, used or expired. Which one isn't told."""
+
+
+class TooManyTriesError(Exception):
+    """This network, or all together, have tried too often; the code isn't looked at."""
+
+
+class Invite(msgspec.Struct, frozen=True):
+    """Whom a code is for."""
+
+    jid: str
+    role: Role
+
+
+class Invites:
+    """The codes in one state."""
+
+    def __init__(self, state: State, sessions: Sessions) -> None:
+        self._state = state
+        self._sessions = sessions
+
+    async def create(self, jid: JID, role: Role, now_s: float) -> str:
+        """A code for a device, written as `BCDF-GHJK`; only its hash is kept."""
+        code = "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
+        value = msgspec.json.encode(Invite(str(jid), role))
+        await self._state.put(INVITES, _hash(code), Put(value, now_s + VALIDITY_S), now_s)
+        return f"{code[:4]}-{code[4:]}"
+
+    async def redeem(self, code: str, client: Client) -> Issued:
+        """Use up a code; the device's first token. Raises `InviteError`, `TooManyTriesError`."""
+        now_s = time.time()
+        turns = ((TRIES_EACH, client.network), (TRIES_OVERALL, ""))
+        if not await self._state.allow(turns, now_s):
+            raise TooManyTriesError("too many codes were tried; wait a quarter of an hour")
+        # Found by its hash: comparing it takes the same time whatever was typed.
+        record = await self._state.take(INVITES, _hash(normal(code)), now_s)
+        if record is None:
+            raise InviteError("this code is not valid any more; make a new one with ucam invite")
+        invite = msgspec.json.decode(record, type=Invite)
+        party = Party(JID.parse_bare(invite.jid), invite.role)
+        issuer = self._sessions.issuer
+        if not issuer.access.admits(party):
+            raise InviteError("this code is not valid any more; make a new one with ucam invite")
+        issued = issuer.first_token(party.jid, party.role, now_s)
+        await self._sessions.keep(issued.claims, "enrolled", now_s)
+        return issued
+
+
+def normal(code: str) -> str:
+    """A code as it was made, from what somebody typed."""
+    return "".join(c for c in code[:64].upper() if c in ALPHABET)
+
+
+def _hash(code: str) -> str:
+    return hashlib.sha256(code.encode()).hexdigest()
