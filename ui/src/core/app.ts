@@ -9,6 +9,7 @@ import { Room } from './room.ts';
 import { Session } from './session.ts';
 import { Signaling } from './signaling.ts';
 import { Store } from './store.ts';
+import { startWorker } from './worker.ts';
 
 const DAY = 86_400;
 const TAPE_MS = 60_000;
@@ -29,6 +30,8 @@ export class App {
   readonly store = new Store();
   /** Changes with every chat message; read by the Room's mark. */
   unread = 0;
+  /** The service worker, once it is there. */
+  worker: ServiceWorkerRegistration | null = null;
   reading = false;
   readonly #signaling: Signaling;
   readonly #calls = new Map<string, CallSink>();
@@ -60,6 +63,9 @@ export class App {
       if (persisted) for (const feed of this.#feeds.values()) feed.kick();
     });
     this.#signedIn();
+    void startWorker().then((worker) => {
+      this.worker = worker;
+    });
   }
 
   /** The server's clock, UTC seconds. */

@@ -14,6 +14,9 @@ import { parseTime } from './time.ts';
 export const LATE_SECONDS = 10;
 /** Chat messages kept: the room has no history, and a tab may stay open for weeks. */
 const CHAT_LIMIT = 500;
+/** A spool of this many seconds is behind, not only on its way. */
+const WAITS_SECONDS = 15;
+const WAITED_LIMIT = 50;
 
 /** stored: confirmed in storage; late: storage falls behind; spooled: on the device; nothing: nowhere. */
 export type CameraState = 'checking' | 'stored' | 'late' | 'spooled' | 'nothing' | 'offline';
@@ -30,6 +33,13 @@ export interface Camera {
   durableUntil: number | null;
   recording: Recording | null;
   status: StatusFields | null;
+  /** Stretches that waited on the device, as its Status told this page. */
+  waited: Stretch[];
+}
+
+export interface Stretch {
+  from: number;
+  to: number;
 }
 
 export interface Section {
@@ -56,6 +66,7 @@ export class Room {
   /** The last Status of devices that left: what they recorded when last heard. */
   readonly #lastStatus = new Map<string, StatusFields>();
   readonly #names = new Map<string, string>();
+  readonly #waited = new Map<string, Stretch[]>();
 
   apply(message: MessageFromServer, localNow: number): void {
     switch (message.type) {
@@ -80,6 +91,7 @@ export class Room {
       case 'Status': {
         const { type: _type, from, ...status } = message;
         this.#patch(from, { status });
+        this.#wait(bare(from), status, localNow + this.clockOffset);
         break;
       }
       case 'Chat':
@@ -106,6 +118,17 @@ export class Room {
     if (!peer) return;
     this.peers.set(jid, { ...peer, ...change });
     if (change.status) this.#lastStatus.set(bare(jid), change.status);
+  }
+
+  /** A spool that holds more than what is just on its way: its pictures arrive later. */
+  #wait(jid: string, { spool, recording }: StatusFields, now: number): void {
+    if (!spool || spool.seconds < WAITS_SECONDS || typeof recording !== 'string') return;
+    const from = now - spool.seconds;
+    const all = this.#waited.get(jid) ?? [];
+    const last = all.at(-1);
+    if (last && from <= last.to + WAITS_SECONDS) last.to = Math.max(last.to, now);
+    else all.push({ from, to: now });
+    this.#waited.set(jid, all.slice(-WAITED_LIMIT));
   }
 
   /** The connection of this device that is in the room now; a storage stands in it likewise. */
@@ -158,6 +181,7 @@ export class Room {
       durableUntil: newest(status?.['durable-until'], this.#storageSays(location.storage, jid)),
       recording: typeof recording === 'string' ? recording : null,
       status,
+      waited: this.#waited.get(jid) ?? [],
     };
   }
 

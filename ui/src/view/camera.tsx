@@ -2,12 +2,15 @@ import { useEffect, useState } from 'preact/hooks';
 import { personName } from '../core/jid.ts';
 import type { Camera } from '../core/room.ts';
 import { app, Icon, Link, useNow, usePath, useStore } from './base.tsx';
+import { Aside, Week } from './aside.tsx';
 import { Controls } from './controls.tsx';
+import type { Desk } from './desk.ts';
 import { useDesk } from './desk.ts';
-import { Facts } from './facts.tsx';
+import { ExportBar } from './export-bar.tsx';
 import { Rec } from './footage.tsx';
 import { Over, Picture, Watchers, watchersOf } from './live.tsx';
 import { Away, Me, Shell } from './shell.tsx';
+import { Thumb } from './thumb.tsx';
 import { TimelineView } from './timeline-view.tsx';
 
 const CALM_MS = 3_000;
@@ -59,14 +62,16 @@ function CameraView({ camera, title }: ViewProps) {
       class="on-camera"
       header={<CameraHeader camera={camera} title={title} now={now} live={live} />}
     >
-      <div class={calm ? 'cam calm' : 'cam'}>
+      <div class={`cam${calm ? ' calm' : ''}${desk.selection ? ' exporting' : ''}`}>
         <div
           class={`video ${live ? state : 'recorded'}`}
           ref={desk.frame}
           data-jid={camera.jid}
           data-state={live ? state : desk.state}
+          data-rate={desk.rate}
+          onDblClick={desk.fullScreen}
         >
-          {live && <Picture feed={feed} state={state} />}
+          {live && <Picture feed={feed} state={state} sound={desk.sound} />}
           {live && <Over camera={camera} feed={feed} state={state} now={now} />}
           <video
             ref={desk.video}
@@ -75,13 +80,14 @@ function CameraView({ camera, title }: ViewProps) {
             playsInline
             aria-label={`${camera.name}, recorded`}
           />
+          <ScrubPicture desk={desk} />
           {!live && desk.trouble && (
             <p class="pill" role="status">
               {desk.trouble}
             </p>
           )}
         </div>
-        <Facts camera={camera} title={title} now={now} />
+        <Aside camera={camera} desk={desk} now={now} />
         <p class="st only-m">
           <Rec camera={camera} now={now} />
           {live && feed.route && <span class="m2">{feed.route}</span>}
@@ -96,12 +102,34 @@ function CameraView({ camera, title }: ViewProps) {
         <TimelineView
           camera={camera}
           desk={desk}
-          moment={live ? now : desk.moment}
+          moment={live && desk.scrub.at === null ? now : desk.moment}
           now={now}
         />
         <Controls camera={camera} desk={desk} now={now} />
+        {desk.selection && (
+          <ExportBar
+            cameras={[camera]}
+            selection={desk.selection}
+            zone={camera.zone}
+            close={() => desk.select(null)}
+          />
+        )}
+        <Week camera={camera} desk={desk} now={now} />
       </div>
     </Shell>
+  );
+}
+
+/** While the playhead is dragged: the small picture at once, until the video has followed. */
+function ScrubPicture({ desk }: { desk: Desk }) {
+  const { at, sharp } = desk.scrub;
+  const { from, to } = { from: desk.day.start, to: desk.day.end };
+  if (at === null) return null;
+  const picture = desk.thumbs?.near(at, to - from) ?? null;
+  return (
+    <div class={sharp || !picture ? 'scrub hidden' : 'scrub'} data-scrub={at}>
+      <Thumb picture={picture} width={640} height={360} />
+    </div>
   );
 }
 

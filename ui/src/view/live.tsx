@@ -103,8 +103,11 @@ function Tile({ camera, now }: { camera: Camera; now: number }) {
 }
 
 /** The picture: a video while it is seen, and the last picture in its place while there is none. */
-export function Picture({ feed, state }: { feed: Feed; state: string }) {
+export function Picture({ feed, state, sound }: { feed: Feed; state: string; sound?: boolean }) {
   const video = useRef<HTMLVideoElement>(null);
+  useEffect(() => {
+    if (video.current) video.current.muted = !sound;
+  }, [sound]);
   useSeen(video, (element) => feed.watch(element), feed);
   return (
     <>
