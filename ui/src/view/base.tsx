@@ -22,6 +22,18 @@ export function useNow(): number {
   return now;
 }
 
+/** Whether the window is as narrow as a phone's. */
+export function usePhone(): boolean {
+  const [query] = useState(() => matchMedia('(max-width: 700px)'));
+  const [phone, set] = useState(query.matches);
+  useEffect(() => {
+    const change = (): void => set(query.matches);
+    query.addEventListener('change', change);
+    return () => query.removeEventListener('change', change);
+  }, []);
+  return phone;
+}
+
 export function Icon({ name }: { name: IconName }) {
   return (
     <svg class="i" aria-hidden="true" viewBox="0 0 256 256">
@@ -45,7 +57,7 @@ export function Logo() {
   );
 }
 
-export type MarkKind = 'stored' | 'dev' | 'none';
+export type MarkKind = 'stored' | 'late' | 'dev' | 'none';
 
 /** The mark for what a camera's footage does; its word stands beside it. */
 export function Mark({ kind }: { kind: MarkKind }) {

@@ -1,9 +1,9 @@
 import type { Camera } from '../core/room.ts';
 import { ZOOMS } from '../core/scale.ts';
+import { SPEEDS, speedAfter } from '../core/speeds.ts';
 import { dayWords, hhmmss } from '../core/time.ts';
 import { app, Icon, Link } from './base.tsx';
 import type { Desk } from './desk.ts';
-import { SPEEDS, speedAfter } from './desk.ts';
 import { Rec } from './footage.tsx';
 
 interface Props {

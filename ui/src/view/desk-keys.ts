@@ -1,10 +1,39 @@
-import type { Desk } from './desk.ts';
-import { SPEEDS } from './desk.ts';
+import type { Span } from '../core/library.ts';
+import { SPEEDS } from '../core/speeds.ts';
 
 const CLOSEST_ZOOM = 3;
 
-/** The camera page's keys; true when the key was one of them. `at` is the moment on the screen. */
-export function pressed(event: KeyboardEvent, desk: Desk, at: number): boolean {
+/** What keys do to pictures: the camera page's one, or several in step. */
+export interface Deck {
+  live: boolean;
+  state: string;
+  rate: number;
+  zoom: number;
+  /** Whether there is sound, and whether it is heard. */
+  audio: boolean;
+  sound: boolean;
+  /** What is to be exported; null while nobody exports. */
+  selection: Span | null;
+  setZoom(zoom: number): void;
+  /** To a moment; the live end is live. */
+  seek(moment: number): void;
+  toggle(): void;
+  step(frames: number): void;
+  skip(by: 1 | -1): void;
+  setRate(rate: number): void;
+  setSound(on: boolean): void;
+  select(selection: Span | null): void;
+  /** Begins an export around the moment on the screen, or gives it up. */
+  toggleExport(): void;
+  /** Sets one end of the selection to the moment on the screen. */
+  mark(end: 'from' | 'to'): void;
+  toLive(): void;
+  snapshot(): void;
+  fullScreen(): void;
+}
+
+/** True when the key was one of them. `at` is the moment on the screen. */
+export function pressed(event: KeyboardEvent, desk: Deck, at: number): boolean {
   const speed = SPEEDS.indexOf(desk.rate);
   const faster = (by: number): void => {
     const next = SPEEDS[speed + by];

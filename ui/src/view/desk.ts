@@ -10,6 +10,7 @@ import { selectionAround, withEnd } from '../core/selection.ts';
 import type { Thumbnails } from '../core/thumbnails.ts';
 import { dayOf, formatMs, formatTime, parseTime } from '../core/time.ts';
 import { app, go } from './base.tsx';
+import type { Deck } from './desk-keys.ts';
 import { pressed } from './desk-keys.ts';
 import { useKeys } from './keys.tsx';
 import type { Scrub } from './scrub.ts';
@@ -17,24 +18,16 @@ import { useScrub } from './scrub.ts';
 import { snapshot, toggleFullScreen } from './snapshot.ts';
 import { useDay, useThumbnails, useTimeline } from './use-timeline.ts';
 
-export const SPEEDS: readonly number[] = [0.5, 1, 2, 4, 8, 16];
 const EXPORT_ZOOM = 3;
 /** Whoever points closer to now than this means live. */
 const LIVE_SECONDS = 3;
 
-/** For a button that goes through the speeds one by one. */
-export const speedAfter = (rate: number): number =>
-  SPEEDS[(SPEEDS.indexOf(rate) + 1) % SPEEDS.length] ?? 1;
-
 /** What the camera page does: live or a moment of the recordings, and how it plays. */
-export interface Desk {
-  live: boolean;
+export interface Desk extends Deck {
   /** The moment on the screen, UTC seconds; now while live, the pointer's while scrubbing. */
   moment: number;
   state: PlayerState;
-  rate: number;
   trouble: string | null;
-  zoom: number;
   frame: { current: HTMLDivElement | null };
   video: { current: HTMLVideoElement | null };
   day: { start: number; end: number };
@@ -43,30 +36,9 @@ export interface Desk {
   thumbs: Thumbnails | null;
   scrub: Scrub;
   moments: Moment[];
-  /** Whether there is sound, and whether it is heard. */
-  audio: boolean;
-  sound: boolean;
-  /** What is to be exported; null while nobody exports. */
-  selection: Span | null;
-  setZoom(zoom: number): void;
   look(window: Window, zoom: number): void;
-  /** To a moment; the live end is live. */
-  seek(moment: number): void;
   /** Drags the playhead over a moment; null breaks that off. */
   drag(moment: number | null): void;
-  toggle(): void;
-  step(frames: number): void;
-  skip(by: 1 | -1): void;
-  setRate(rate: number): void;
-  setSound(on: boolean): void;
-  select(selection: Span | null): void;
-  /** Begins an export around the moment on the screen, or gives it up. */
-  toggleExport(): void;
-  /** Sets one end of the selection to the moment on the screen. */
-  mark(end: 'from' | 'to'): void;
-  toLive(): void;
-  snapshot(): void;
-  fullScreen(): void;
 }
 
 /** asked is the address's `t`: a moment, or null for live. */
