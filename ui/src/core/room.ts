@@ -7,6 +7,7 @@ import type {
   Recording,
   StatusFields,
 } from '../protocol.gen.ts';
+import type { Noticed } from './events.ts';
 import { bare, local } from './jid.ts';
 import { parseTime } from './time.ts';
 
@@ -17,6 +18,7 @@ const CHAT_LIMIT = 500;
 /** A spool of this many seconds is behind, not only on its way. */
 const WAITS_SECONDS = 15;
 const WAITED_LIMIT = 50;
+const NOTICED_LIMIT = 200;
 
 /** stored: confirmed in storage; late: storage falls behind; spooled: on the device; nothing: nowhere. */
 export type CameraState = 'checking' | 'stored' | 'late' | 'spooled' | 'nothing' | 'offline';
@@ -32,10 +34,17 @@ export interface Camera {
   /** Capture time of the newest stored access unit, UTC seconds. */
   durableUntil: number | null;
   recording: Recording | null;
-  status: StatusFields | null;
+  status: CameraStatus | null;
   /** Stretches that waited on the device, as its Status told this page. */
   waited: Stretch[];
 }
+
+/** What newer cameras tell of their machine; older ones don't. */
+export type CameraStatus = StatusFields & {
+  temperature?: number;
+  'under-voltage'?: number;
+  version?: string;
+};
 
 export interface Stretch {
   from: number;
@@ -67,6 +76,8 @@ export class Room {
   readonly #lastStatus = new Map<string, StatusFields>();
   readonly #names = new Map<string, string>();
   readonly #waited = new Map<string, Stretch[]>();
+  /** What devices did while this page looked on, oldest first. */
+  noticed: Noticed[] = [];
 
   apply(message: MessageFromServer, localNow: number): void {
     switch (message.type) {
@@ -77,12 +88,16 @@ export class Room {
         this.clockOffset = parseTime(message['server-time']) - localNow;
         this.peers.clear();
         for (const peer of message.roster) this.#join(peer);
+        // A server that keeps the newest messages tells them; another one tells none.
+        this.chats = (message as { chat?: Chat[] }).chat ?? this.chats;
         this.welcomed = true;
         break;
       case 'Connect':
+        this.#notice(message, 'came', localNow);
         this.#join({ ...message, ready: false, status: null });
         break;
       case 'Disconnect':
+        this.#notice(message, 'left', localNow);
         this.#leave(message.jid, localNow + this.clockOffset);
         break;
       case 'OfferMedia':
@@ -90,6 +105,7 @@ export class Room {
         break;
       case 'Status': {
         const { type: _type, from, ...status } = message;
+        this.#noticeRecording(from, status.recording, localNow);
         this.#patch(from, { status });
         this.#wait(bare(from), status, localNow + this.clockOffset);
         break;
@@ -118,6 +134,19 @@ export class Room {
     if (!peer) return;
     this.peers.set(jid, { ...peer, ...change });
     if (change.status) this.#lastStatus.set(bare(jid), change.status);
+  }
+
+  #notice({ jid, role }: Pick<Peer, 'jid' | 'role'>, what: Noticed['what'], localNow: number) {
+    if (role !== 'device') return;
+    const one = { at: localNow + this.clockOffset, jid: bare(jid), what };
+    this.noticed = [...this.noticed.slice(1 - NOTICED_LIMIT), one];
+  }
+
+  #noticeRecording(jid: string, now: StatusFields['recording'], localNow: number): void {
+    const peer = this.peers.get(jid);
+    const before = peer?.status?.recording;
+    if (!peer || typeof now !== 'string' || typeof before !== 'string' || now === before) return;
+    this.#notice(peer, now, localNow);
   }
 
   /** A spool that holds more than what is just on its way: its pictures arrive later. */

@@ -8,12 +8,13 @@ import type { Desk } from './desk.ts';
 import { useDesk } from './desk.ts';
 import { ExportBar } from './export-bar.tsx';
 import { Rec } from './footage.tsx';
-import { Over, Picture, Watchers, watchersOf } from './live.tsx';
+import { Over, Picture, shownState, Watchers, watchersOf } from './live.tsx';
 import { Away, Me, Shell } from './shell.tsx';
 import { Thumb } from './thumb.tsx';
 import { TimelineView } from './timeline-view.tsx';
 
 const CALM_MS = 3_000;
+const SECOND_CLICK_MS = 600;
 
 export function CameraPage({ jid }: { jid: string }) {
   useStore();
@@ -50,11 +51,10 @@ function CameraView({ camera, title }: ViewProps) {
   const url = usePath();
   const desk = useDesk(camera, url.searchParams.get('t'));
   const feed = app.feed(camera.jid);
-  const liveState = feed.state === 'live' ? 'live' : camera.peer ? 'connecting' : 'offline';
-  const reconnecting = feed.state === 'reconnecting' && camera.peer;
-  const state = reconnecting ? 'reconnecting' : liveState;
+  const state = shownState(camera, feed);
   const { live } = desk;
   const calm = useCalm();
+  useSecondClick(desk.fullScreen);
   return (
     <Shell
       page="live"
@@ -71,7 +71,7 @@ function CameraView({ camera, title }: ViewProps) {
           data-rate={desk.rate}
           onDblClick={desk.fullScreen}
         >
-          {live && <Picture feed={feed} state={state} sound={desk.sound} />}
+          {live && <Picture camera={camera} feed={feed} state={state} sound={desk.sound} />}
           {live && <Over camera={camera} feed={feed} state={state} now={now} />}
           <video
             ref={desk.video}
@@ -118,6 +118,23 @@ function CameraView({ camera, title }: ViewProps) {
       </div>
     </Shell>
   );
+}
+
+/** A double click on a tile: its first click has led here, the second means full screen. */
+function useSecondClick(fullScreen: () => void): void {
+  useEffect(() => {
+    const stop = new AbortController();
+    const timer = setTimeout(() => stop.abort(), SECOND_CLICK_MS);
+    const click = ({ detail }: MouseEvent): void => {
+      if (detail === 2) fullScreen();
+      stop.abort();
+    };
+    addEventListener('click', click, { signal: stop.signal, capture: true });
+    return () => {
+      clearTimeout(timer);
+      stop.abort();
+    };
+  }, []);
 }
 
 /** While the playhead is dragged: the small picture at once, until the video has followed. */
