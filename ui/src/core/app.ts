@@ -1,4 +1,5 @@
 import type { MessageFromServer, MessageToServer } from '../protocol.gen.ts';
+import { Api } from './api.ts';
 import type { CallRoom, CallSink } from './call.ts';
 import { Feed } from './feed.ts';
 import { bare } from './jid.ts';
@@ -26,6 +27,7 @@ interface Tape {
 /** Everything behind the page that lives as long as the page does. */
 export class App {
   readonly session = new Session();
+  readonly api = new Api(this.session);
   room = new Room();
   readonly store = new Store();
   /** Changes with every chat message; read by the Room's mark. */
@@ -75,6 +77,12 @@ export class App {
 
   send(message: MessageToServer): boolean {
     return this.#signaling.send(message);
+  }
+
+  /** Lets a camera blink, so that somebody who stands in front of it knows it. */
+  locate(peer: string): boolean {
+    // Newer than the room's generated messages.
+    return this.send({ type: 'Locate', to: peer } as unknown as MessageToServer);
   }
 
   feed(jid: string): Feed {

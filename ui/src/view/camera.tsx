@@ -9,6 +9,7 @@ import { useDesk } from './desk.ts';
 import { ExportBar } from './export-bar.tsx';
 import { Rec } from './footage.tsx';
 import { Over, Picture, shownState, Watchers, watchersOf } from './live.tsx';
+import { Locate } from './locate.tsx';
 import { Away, Me, Shell } from './shell.tsx';
 import { Thumb } from './thumb.tsx';
 import { TimelineView } from './timeline-view.tsx';
@@ -198,6 +199,7 @@ function CameraHeader({ camera, title, now, live }: ViewProps & { now: number; l
           {others.join(' and ')} {others.length === 1 ? 'is' : 'are'} watching too
         </span>
       )}
+      <Locate camera={camera} now={now} small />
       <Me />
     </>
   );
