@@ -20,6 +20,7 @@ const ROW_CHOSEN = 18;
 const ROW_OTHER = 8;
 const ROW_FOOT = 8;
 const HANDLE = 14;
+const PILLS_WIDTH = 500;
 
 const COLOURS = ['bg', 'ink', 'ink3', 'edge', 'tape', 'tapeL', 'care', 'lost', 'veil'] as const;
 export type Palette = Record<(typeof COLOURS)[number], string>;
@@ -175,6 +176,8 @@ export class TimelinePainter {
     c.fillRect(left, y + height + 2, right - left, 2);
     this.#handle(left - HANDLE, y - 4, height + 8, [4, 0, 0, 4]);
     this.#handle(right, y - 4, height + 8, [0, 4, 4, 0]);
+    // On a phone they would lie on each other; the sheet tells the times.
+    if (this.#width < PILLS_WIDTH) return;
     const before = this.#pill(hhmmss(selection.from, zone), (width) => left - width, 4, 22, 12);
     this.#pill(hhmmss(selection.to, zone), () => Math.max(right, before + 4), 4, 22, 12);
   }

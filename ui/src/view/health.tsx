@@ -87,7 +87,10 @@ function facts(cameras: Camera[], { answers, at }: Kept, now: number): string {
   if (!all.length || at === null) return 'Asking the storage what is kept.';
   const left = all.map((one) => one.daysLeft).filter((days) => days !== null);
   const bytes = all.reduce((sum, one) => sum + one.bytes, 0);
-  const parts = [`${daysWords(keptDays(cameras, { answers, at }) ?? 0)} kept, ${size(bytes)}`];
+  // When all is well the sentence above has told the days.
+  const told = summary(cameras, now).tone === 'quiet';
+  const kept = daysWords(keptDays(cameras, { answers, at }) ?? 0);
+  const parts = [told ? `${size(bytes)} of recordings` : `${kept} kept, ${size(bytes)}`];
   if (left.length) {
     parts.push(`room for ${daysWords(Math.min(...left))} more before the oldest are replaced`);
   }
