@@ -109,7 +109,8 @@ def test_a_lost_tail_is_asked_for_before_the_time_out() -> None:
     async def work(pair: Pair) -> None:
         pair.wire.send(b"first")
         await pair.received.get()
-        loop, lost = asyncio.get_running_loop(), []
+        lost: list[bytes] = []
+        loop = asyncio.get_running_loop()
 
         def drop_once(data: bytes) -> bool:
             if lost or not data_chunks(data):
