@@ -51,13 +51,19 @@ class File implements Sink {
   }
 }
 
-function job(stores: Store[], bundle = false, changed: (job: ExportJob) => void = () => {}) {
+function job(
+  stores: Store[],
+  bundle = false,
+  changed: (job: ExportJob) => void = () => {},
+  stored: number | null = null,
+) {
   const files: File[] = [];
   const cameras = stores.map((store, n) => ({
     jid: `cam${n}@shop.loc`,
     name: `Cam ${n}`,
     zone: 'UTC',
     channel: store as unknown as RecordingsChannel,
+    stored,
   }));
   const made: ExportJob = new ExportJob(
     cameras,
@@ -98,6 +104,15 @@ test('one camera after the other; one that fails does not stop the next', async 
   assert.equal(made.parts[0]?.why, 'Cam 0 recorded nothing in this time.');
   assert.equal(files.length, 1);
   assert.match(good.asked[0] ?? '', /bundle=1 0,63$/);
+});
+
+test('what is not stored yet is not asked for: the file would grow meanwhile', async () => {
+  const store = new Store();
+  await job([store], false, () => {}, SPAN.from + 20.5).made.run();
+  assert.match(store.asked[0] ?? '', /from=2026-09-21T\d\d:\d\d:20.000000Z&to=2026-09-21T\d\d:\d\d:40.500000Z/);
+  const early = job([store], false, () => {}, SPAN.from - 1);
+  await early.made.run();
+  assert.equal(early.made.parts[0]?.state, 'failed');
 });
 
 test('cancelled: the file that is not whole is not kept', async () => {

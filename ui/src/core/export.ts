@@ -26,6 +26,8 @@ export interface ExportCamera {
   name: string;
   zone: string | null;
   channel: RecordingsChannel | null;
+  /** Up to when all is stored: a file that ends later would grow while it is fetched. */
+  stored: number | null;
 }
 
 export type PartState = 'waiting' | 'running' | 'done' | 'failed' | 'cancelled';
@@ -154,10 +156,13 @@ export class ExportJob {
   }
 
   async #ask(part: Part, from: number) {
-    const { channel, jid } = part.camera;
+    const { channel, jid, stored } = part.camera;
     if (!channel) throw new ExportError('no-storage');
     const { signal } = this.#stop;
-    const query = `from=${formatTime(this.span.from)}&to=${formatTime(this.span.to)}`;
+    const { from: begin } = this.span;
+    const end = Math.min(this.span.to, stored ?? this.span.to);
+    if (end <= begin) throw new ExportError('404');
+    const query = `from=${formatTime(begin)}&to=${formatTime(end)}`;
     const path = `/cameras/${segment(jid)}/export?${query}${this.bundle ? '&bundle=1' : ''}`;
     const range: [number, number] = [from, from + this.#range - 1];
     const answer = await patient(() => channel.request(path, { range, signal }), signal);

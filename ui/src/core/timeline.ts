@@ -21,6 +21,8 @@ const SKY = 28;
 const LOW_SKY = 16;
 /** A drag that begins this near the playhead moves it; elsewhere it moves the window. */
 const GRAB = 14;
+/** A playhead that moves this far at once was sent there. */
+const JUMP_SECONDS = 20;
 const ZOOM_MS = 160;
 /** Pixels of wheel for one step of zoom; a pinch on a trackpad comes in smaller ones. */
 const WHEEL_STEP = 50;
@@ -113,10 +115,20 @@ export class Timeline {
   }
 
   setMoment(playhead: number | null, now: number): void {
-    // A playhead that is being dragged stays with the finger.
-    if (!(this.#drag?.what === 'playhead' && this.#drag.moved)) this.#playhead = playhead;
     this.#now = now;
+    // A playhead that is being dragged stays with the finger.
+    if (!(this.#drag?.what === 'playhead' && this.#drag.moved)) this.#follow(playhead);
     this.draw();
+  }
+
+  /** The window goes along with a playhead that leaves it, unless somebody has looked elsewhere. */
+  #follow(playhead: number | null): void {
+    const before = this.#playhead;
+    this.#playhead = playhead;
+    if (playhead === null || this.#pointers.size) return;
+    const { from, to } = this.window;
+    const was = before === null || (before >= from && before <= to);
+    if (was || Math.abs(playhead - before) > JUMP_SECONDS) this.#reveal(playhead);
   }
 
   /** Shows this much, around a moment. */
@@ -127,8 +139,8 @@ export class Timeline {
     this.#show(inside({ from: centre - half, to: centre + half }, this.#day));
   }
 
-  /** Brings a moment into view after a jump, without moving the window otherwise. */
-  reveal(moment: number): void {
+  /** Brings a moment into view, without moving the window otherwise. */
+  #reveal(moment: number): void {
     const { from, to } = this.window;
     if (moment >= from && moment <= to) return;
     const half = (to - from) / 2;

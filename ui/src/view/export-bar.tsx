@@ -39,6 +39,7 @@ export function ExportBar({ cameras, selection, zone, close }: Props) {
         name: camera.name,
         zone: camera.zone,
         channel: app.channel(camera.storage),
+        stored: camera.durableUntil,
       }),
     );
     let made: ExportJob;

@@ -158,7 +158,6 @@ function RowLines({ cameras, chosen, reel, zone, now }: LinesProps) {
   useEffect(() => {
     line.current?.setMoment(reel.moment, now);
   }, [reel.moment, now]);
-  useEffect(() => line.current?.reveal(reel.moment), [Math.floor(reel.moment)]);
   useEffect(() => {
     const rows = cameras.map((camera) => {
       const known = reel.data.get(camera.jid);

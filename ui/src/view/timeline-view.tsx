@@ -45,8 +45,6 @@ export function TimelineView({ camera, desk, moment, now }: Props) {
     line.current?.setMoment(moment, now);
   }, [moment, now]);
   useEffect(() => line.current?.setData(desk.data, desk.fine));
-  // A jump may leave the window; playing on moves it along.
-  useEffect(() => line.current?.reveal(moment), [Math.floor(moment)]);
 
   const at = hover !== null && line.current ? line.current.at(hover) : null;
   const seconds = desk.zoom === 0 ? day.to - day.from : (ZOOMS[desk.zoom]?.seconds ?? 600);
