@@ -5,7 +5,7 @@ import type { Span } from '../core/library.ts';
 import type { Moment } from '../core/moments.ts';
 import type { Camera } from '../core/room.ts';
 import { intervalFor } from '../core/thumbnails.ts';
-import { dayWords, hhmm, monthWords, span, weekdayShort } from '../core/time.ts';
+import { hhmm, monthWords, span, weekdayShort } from '../core/time.ts';
 import { Icon } from './base.tsx';
 import type { Desk } from './desk.ts';
 import { Thumb } from './thumb.tsx';
@@ -123,12 +123,15 @@ function DayButton({ day, zone, moment, now, share, choose, weekday }: DayProps)
     <button
       class={share === 0 ? 'day x' : 'day'}
       aria-current={here ? 'date' : undefined}
-      aria-label={`${dayWords(day.start, zone)}, ${words}`}
       disabled={day.start > now}
       onClick={() => choose(day)}
     >
-      {weekday && <span class="s m2">{weekdayShort(day.start, zone)}</span>}
+      {weekday && <span class="s m2">{weekdayShort(day.start, zone)} </span>}
       <span>{day.number}</span>
+      <span class="sr">
+        {' '}
+        {monthWords(day.start, zone)}, {words}
+      </span>
       <i style={{ transform: `scaleX(${share && Math.max(0.1, share)})` }} />
     </button>
   );

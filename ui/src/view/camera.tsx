@@ -88,7 +88,6 @@ function CameraView({ camera, title }: ViewProps) {
             </p>
           )}
         </div>
-        <Aside camera={camera} desk={desk} now={now} />
         <p class="st only-m">
           <Rec camera={camera} now={now} />
           {live && feed.route && <span class="m2">{feed.route}</span>}
@@ -116,6 +115,7 @@ function CameraView({ camera, title }: ViewProps) {
           />
         )}
         <Week camera={camera} desk={desk} now={now} />
+        <Aside camera={camera} desk={desk} now={now} />
       </div>
     </Shell>
   );
