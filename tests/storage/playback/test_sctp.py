@@ -96,6 +96,16 @@ def test_a_bottleneck_is_used_without_filling_its_queue() -> None:
     run(there, Link(0.04), work)
 
 
+def test_a_seek_gets_more_than_its_share_and_a_download_does_not() -> None:
+    async def work(pair: Pair) -> None:
+        assert await pour(pair, 500_000) < 0.15
+        assert 10 / await pour(pair, 10_000_000) < 1.1 * sctp.CAP / 1e6
+        await asyncio.sleep(1)
+        assert await pour(pair, 500_000) < 0.15
+
+    run(*links(0.002), work)
+
+
 def test_a_path_that_reorders_is_not_taken_for_a_lossy_one() -> None:
     async def work(pair: Pair) -> None:
         seconds = await pour(pair, 8_000_000)

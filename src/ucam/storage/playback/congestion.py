@@ -68,8 +68,8 @@ class Controller:
     """One path. The sender asks `window` and `pace`, and tells what left, arrived and got lost."""
 
     def __init__(self, cap: float, now: float) -> None:
-        """`cap`: bytes a second that are never exceeded."""
-        self._cap = cap
+        """`cap`: bytes a second that are never exceeded; it may be changed at any time."""
+        self.cap = cap
         self.state = State.START_UP
         self.min_rtt: float | None = None
         self._min_rtt_s = now
@@ -100,7 +100,7 @@ class Controller:
     @property
     def bandwidth(self) -> float:
         """What the path is believed to deliver; 0 until something was measured."""
-        return min(self._rates[0][1], self._ceiling, self._cap) if self._rates else 0.0
+        return min(self._rates[0][1], self._ceiling, self.cap) if self._rates else 0.0
 
     @property
     def window(self) -> int:
@@ -124,9 +124,9 @@ class Controller:
         if self.state is State.START_UP:
             # The first rates are those of single packets: the first window goes out in any case.
             least = INITIAL_WINDOW / (self.min_rtt or FIRST_RTT_S)
-            return min(max(START_UP_GAIN * self.bandwidth, least), self._cap)
+            return min(max(START_UP_GAIN * self.bandwidth, least), self.cap)
         gain = 1 / START_UP_GAIN if self.state is State.DRAIN else self._gain
-        return min(gain * self.bandwidth, self._cap)
+        return min(gain * self.bandwidth, self.cap)
 
     def send(self, now: float, in_flight: int) -> Mark:
         """A packet leaves; `in_flight`: without it. Keep the mark with the packet."""

@@ -27,19 +27,25 @@ from aiortc import RTCDtlsTransport, rtcpeerconnection
 from aiortc.rtcsctptransport import DataChunk, RTCSctpTransport, SackChunk
 from aiortc.utils import uint32_gt, uint32_gte
 
-from ucam.storage.playback.congestion import Controller, Mark
+from ucam.storage.playback.congestion import Controller, Mark, State
 
 _log = logging.getLogger(__name__)
-# Bytes a second to one viewer: 20 Mbit/s and some, five times the usual recording. Ten such viewers
-# are what one core encrypts; in one's own network HTTPS is quicker anyway.
+# Bytes a second to one viewer: 24 Mbit/s, six times the usual recording. Four or five such viewers
+# take a core (70 ms a megabyte), and none of them may starve the recording.
 CAP = 3e6
+# Twice that for the first megabyte after a pause, so that a seek's picture is there at once; more
+# at a time would overrun the 200 KB that a system keeps for a socket whose reader is late.
+PEAK = 6e6
+BURST_BYTES = 1_000_000
 # The event loop's timers are good to a millisecond or two; at the cap it's ten packets.
 QUANTUM_S = 0.004
 # What a sender that woke late may make good at once: a burst of it fits any queue.
 CATCH_UP_S = 0.020
 REORDER_SHARE = 0.9  # of the lowest round-trip time
-# So many that left later; twice as many after each needless resending, on paths that reorder.
-LATER_ARRIVED, MOST_LATER_ARRIVED = 3, 24
+LATER_ARRIVED = 3
+# After a needless resending a packet is given a round trip and a quarter, then a half and so on up
+# to two: there are paths that reorder (RFC 8985 §6.2).
+MOST_PATIENCE = 4
 # A tail is probed after two round trips and what a receiver delays its acknowledgement (200 ms).
 PROBE_ROUND_TRIPS, PROBE_EXTRA_S, PROBE_LEAST_S = 2, 0.05, 0.25
 PROBES = 2  # then everything on its way is given up
@@ -97,8 +103,10 @@ class Transport(RTCSctpTransport):
         self._lost: deque[DataChunk] = deque()
         self._order = 0
         self._arrived_orders = [0] * LATER_ARRIVED  # a heap of the highest
+        self._patience = 0  # quarters of a round trip
         self._unacknowledged = 0  # bytes: on their way or lost
         self._peer_window: int | None = None
+        self._burst = float(BURST_BYTES)  # what's left of it
         self._credit = 0.0
         self._credit_s = self._clock.time()
         self._wake: asyncio.TimerHandle | None = None
@@ -131,10 +139,14 @@ class Transport(RTCSctpTransport):
 
     def _earn(self) -> None:
         now = self._clock.time()
+        elapsed = now - self._credit_s
+        self._burst = min(self._burst + CAP * elapsed, BURST_BYTES)
+        starting = self._control.state is State.START_UP  # which doubles: not beyond all bounds
+        self._control.cap = PEAK if self._burst > 0 and not starting else CAP
         pace = self._control.pace
         # A path that stood idle gets no burst.
         most = pace * (CATCH_UP_S if self._flight_size else QUANTUM_S)
-        self._credit = min(self._credit + pace * (now - self._credit_s), most)
+        self._credit = min(self._credit + pace * elapsed, most)
         self._credit_s = now
 
     def _next_lost(self) -> DataChunk | None:
@@ -164,6 +176,7 @@ class Transport(RTCSctpTransport):
         self._flying.append(flight)
         self._flight_size_increase(chunk)
         self._credit -= chunk._book_size
+        self._burst -= chunk._book_size
         self._t3_restart()
         await self._send_chunk(chunk)
 
@@ -203,9 +216,9 @@ class Transport(RTCSctpTransport):
             size += arrived._book_size
             flight = self._flights.pop(arrived.tsn)
             heapq.heappushpop(self._arrived_orders, flight.order)
-            if flight.count > 1 and self._is_recent(flight, now):
-                self._tolerate_reordering()
-            elif flight.count == 1 and (newest is None or flight.order > newest.order):
+            if self._was_needless(flight, now):
+                self._patience = min(self._patience + 1, MOST_PATIENCE)
+            if flight.count == 1 and (newest is None or flight.order > newest.order):
                 newest = flight
         if size:
             self._unacknowledged -= size
@@ -254,23 +267,21 @@ class Transport(RTCSctpTransport):
 
     def _find_lost(self, now: float) -> None:
         flying, overtaken = self._flying, self._arrived_orders[0]
+        least = REORDER_SHARE * (self._control.min_rtt or 0)
+        if self._patience and self._srtt is not None:
+            least = (1 + self._patience / 4) * self._srtt
         while flying:
             flight = flying[0]
-            if not flight.over and (flight.order >= overtaken or self._is_recent(flight, now)):
-                return
-            flying.popleft()
             if not flight.over:
+                if flight.order >= overtaken or now - flight.mark.sent_s < least:
+                    return
                 self._give_up(flight.chunk)
+            flying.popleft()
 
-    def _is_recent(self, flight: Flight, now: float) -> bool:
-        """So recent that this sending can't have been acknowledged."""
-        return now - flight.mark.sent_s < REORDER_SHARE * (self._control.min_rtt or 0)
-
-    def _tolerate_reordering(self) -> None:
-        """What was resent had arrived after all."""
-        orders = self._arrived_orders
-        if len(orders) < MOST_LATER_ARRIVED:
-            self._arrived_orders = [0] * len(orders) + orders  # zeros first: still a heap
+    def _was_needless(self, flight: Flight, now: float) -> bool:
+        """It was sent again, so lately that this can't be its acknowledgement: the first came."""
+        round_trip = self._control.min_rtt or 0
+        return flight.count > 1 and now - flight.mark.sent_s < REORDER_SHARE * round_trip
 
     def _give_up(self, chunk: DataChunk) -> None:
         self._flight_size_decrease(chunk)
