@@ -2,7 +2,7 @@
 
 import sys
 
-from bench import catchup, channel, index, ingest, live, play
+from bench import catchup, channel, index, ingest, live, page, play
 
 ALL = {
     "ingest": ingest.main,
@@ -10,6 +10,7 @@ ALL = {
     "play": play.main,
     "live": live.main,
     "index": index.main,
+    "page": page.main,
     "channel": channel.main,
 }
 
