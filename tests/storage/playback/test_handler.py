@@ -94,9 +94,10 @@ async def test_timeline(scene: Scene) -> None:
     assert gap["reason"] == "the camera was switched off"
     assert parse_utc(gap["to"]) == START_US + MINUTE_US
     assert found["on-device"] == []
-    # It was made long before this test wrote and sealed it; the open chunk isn't sealed.
+    # They were made long before this test wrote and sealed them; the open chunk isn't sealed.
     assert [(parse_utc(s["from"]), parse_utc(s["to"])) for s in found["arrived-later"]] == [
-        (START_US, START_US + 4_000_000)
+        (START_US, START_US + 4_000_000),
+        (START_US + MINUTE_US, START_US + MINUTE_US + 2_000_000),
     ]
     assert found["activity"]["interval"] == 10
     assert len(found["activity"]["values"]) == 13
