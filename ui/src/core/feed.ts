@@ -95,6 +95,13 @@ export class Feed {
     };
   }
 
+  /** Somebody is about to look: the call begins a little before they do. */
+  warm(): void {
+    if (this.#call || this.#watched || this.#peer === null) return;
+    this.#start();
+    this.#unseen = setTimeout(() => this.#rest(), UNSEEN_MS);
+  }
+
   stop(): void {
     clearTimeout(this.#unseen);
     this.#rest();

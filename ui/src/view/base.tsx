@@ -112,5 +112,14 @@ export function Link({ to, ...rest }: LinkProps) {
   return <a href={to} onClick={click} {...rest} />;
 }
 
+// A press takes a tenth of a second: the call is on its way when the finger is lifted.
+addEventListener('pointerdown', ({ target, button, pointerType }) => {
+  // A finger may only be scrolling.
+  if (button !== 0 || pointerType !== 'mouse' || !(target instanceof Element)) return;
+  const link = target.closest('a[href^="/camera/"]');
+  const camera = /^\/camera\/([^/?]+)/.exec(link?.getAttribute('href') ?? '')?.[1];
+  if (camera) app.feed(decodeURIComponent(camera)).warm();
+});
+
 export const cameraPath = (jid: string): string =>
   `/camera/${encodeURIComponent(jid).replaceAll('%40', '@')}`;
