@@ -31,13 +31,14 @@ test: check ## everything that CI runs
 	$(BIN)/pytest -q -m browser
 	$(BIN)/pytest -q -m matrix
 
-check: setup-tests ## ruff, mypy, the page's types and tests, import directions
+check: setup-tests ## ruff, mypy, the page's types, tests and size, import directions
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python tools/page_types.py --check
 	$(BIN)/python tools/npm.py run check
 	$(BIN)/python tools/npm.py test
+	$(BIN)/python tools/page_size.py
 	$(BIN)/pytest -q tests/test_imports.py
 
 unit: setup-tests ## the tests of each module

@@ -2,7 +2,7 @@
 
 import sys
 
-from bench import catchup, index, ingest, live, play, room
+from bench import catchup, channel, index, ingest, live, page, play, room
 
 ALL = {
     "ingest": ingest.main,
@@ -11,6 +11,8 @@ ALL = {
     "live": live.main,
     "index": index.main,
     "room": room.main,
+    "page": page.main,
+    "channel": channel.main,
 }
 
 

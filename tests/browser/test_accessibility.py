@@ -15,8 +15,8 @@ RUN = "async () => (await axe.run(document, { resultTypes: ['violations'] })).vi
 # Pages, and what is there when a page is no longer loading.
 PAGES = {
     "/": "[data-jid] .rec",
-    "/camera/yard@shop.loc": ".facts .rec, .head .rec",
-    "/recordings": "table",
+    "/camera/yard@shop.loc": ".head .rec",
+    "/recordings": ".lines li",
     "/health": "table",
     "/room": ".pres li:nth-child(3)",
     "/settings": ".ro code",

@@ -110,3 +110,80 @@ def test_a_camera_that_is_gone_shows_as_offline_and_comes_back(page: Page, site:
     assert live_tiles(page) == 2, "the others don't notice"
     site.cameras["till"].start()
     expect(tile).to_have_attribute("data-state", "live", timeout=30_000)
+
+
+# Answers to cameras' offers of live pictures are lost, as on a network that lets no call through.
+NO_CALLS = """
+const calls = new Set();
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (text) {
+  const message = JSON.parse(text);
+  if (message.type === 'RequestMedia' && message.kind === 'live') calls.add(message.call);
+  if (message.type === 'AnswerMedia' && calls.has(message.call)) return;
+  send.call(this, text);
+};
+"""
+
+
+def test_where_no_call_gets_through_the_storage_shows_its_pictures(page: Page, site: Site) -> None:
+    wait_until("a chunk", lambda: site.chunks("yard"), 60)
+    page.add_init_script(NO_CALLS)
+    page.goto(site.url)
+    tile = page.locator('[data-jid="yard@shop.loc"]')
+    expect(tile).to_have_attribute("data-state", "storage", timeout=40_000)
+    expect(tile).to_contain_text("doesn't get through this network")
+    expect(tile).to_contain_text("By storage")
+    played = (
+        "() => document.querySelector('.by-storage').getVideoPlaybackQuality().totalVideoFrames"
+    )
+    frames = page.evaluate(played)
+    wait_until("it moves", lambda: page.evaluate(played) > frames + 15, 20)
+    page.screenshot(path=RESULTS / "live-by-storage-1440.png")
+
+
+def test_a_tile_out_of_view_ends_its_call_after_ten_seconds(page: Page, site: Site) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(site.url)
+    expect(page.locator("[data-jid][data-state=live]")).to_have_count(3, timeout=20_000)
+    open_calls = "() => spied.filter((pc) => pc.connectionState === 'connected').length"
+    before = page.evaluate(open_calls)
+    front = page.locator('[data-jid="front-door@shop.loc"]')
+    began = time.monotonic()
+    # The second row is pushed far down; the first one is looked at.
+    front.evaluate("(tile) => { tile.style.marginBottom = '2000px'; }")
+    wait_until("one call less", lambda: page.evaluate(open_calls) == before - 1, 25)
+    assert time.monotonic() - began > 8, "not at once: who scrolls by comes back"
+    expect(front).to_have_attribute("data-state", "live")
+    front.evaluate("(tile) => { tile.style.marginBottom = '0'; }")
+    expect(page.locator("[data-jid][data-state=live]")).to_have_count(3, timeout=20_000)
+
+
+def test_full_screen_from_the_grid(page: Page, site: Site) -> None:
+    page.goto(site.url)
+    expect(page.locator("[data-jid][data-state=live]")).to_have_count(3, timeout=20_000)
+    page.locator('[data-jid="yard@shop.loc"]').hover()
+    page.keyboard.press("f")
+    full = "() => document.fullscreenElement?.closest('[data-jid]')?.dataset.jid ?? null"
+    wait_until("full screen", lambda: page.evaluate(full) == "yard@shop.loc", 5)
+    page.keyboard.press("f")
+    wait_until("back", lambda: page.evaluate(full) is None, 5)
+    page.locator('[data-jid="yard@shop.loc"]').dblclick()
+    wait_until(
+        "the camera's picture at full screen",
+        lambda: page.evaluate("document.fullscreenElement?.className.includes('video') ?? false"),
+        5,
+    )
+
+
+def test_the_last_picture_of_a_camera_that_was_offline_before(page: Page, site: Site) -> None:
+    wait_until("a chunk", lambda: site.chunks("till"), 60)
+    site.cameras["till"].kill()
+    try:
+        page.goto(site.url)
+        tile = page.locator('[data-jid="till@shop.loc"]')
+        expect(tile).to_have_attribute("data-state", "offline", timeout=20_000)
+        expect(tile.get_by_text("Offline since")).to_be_visible()
+        expect(tile.locator("canvas.last")).to_be_attached(timeout=30_000)
+    finally:
+        site.cameras["till"].start()
+    expect(tile).to_have_attribute("data-state", "live", timeout=30_000)

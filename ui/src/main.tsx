@@ -3,14 +3,22 @@ import { render } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { app, go, Link, useNow, usePath } from './view/base.tsx';
 import { CameraPage } from './view/camera.tsx';
-import { Health } from './view/health.tsx';
 import { Keys } from './view/keys.tsx';
+import { later } from './view/later.tsx';
 import { Live } from './view/live.tsx';
+import { useNotices } from './view/notices.ts';
 import { Login, takeLinkToken } from './view/login.tsx';
-import { Recordings } from './view/recordings.tsx';
-import { RoomPage } from './view/room.tsx';
-import { Settings } from './view/settings.tsx';
 import { Shell, TitleHeader } from './view/shell.tsx';
+
+// What isn't needed for the first pictures comes after them.
+const Recordings = later('recordings', 'Recordings', async () => {
+  return (await import('./view/recordings.tsx')).Recordings;
+});
+const Health = later('health', 'Health', async () => (await import('./view/health.tsx')).Health);
+const RoomPage = later('room', 'Room', async () => (await import('./view/room.tsx')).RoomPage);
+const Settings = later('settings', 'Settings', async () => {
+  return (await import('./view/settings.tsx')).Settings;
+});
 
 const linkToken = takeLinkToken();
 // A link opened in a tab that already shows the login changes only the fragment.
@@ -74,6 +82,7 @@ function Root() {
   useEffect(() => {
     if (!login && pathname === '/login') go('/', true);
   }, [login, pathname]);
+  useNotices();
   if (login) return <Login linkToken={pathname === '/login' ? linkToken : null} />;
   return (
     <>

@@ -20,7 +20,7 @@ const at = (text: string): number => Date.parse(text) / 1000;
 const DAY = { from: at('2026-09-17T00:00:00Z'), to: at('2026-09-18T00:00:00Z') };
 
 function data(more: Partial<TimelineData>): TimelineData {
-  const none = { spans: [], gaps: [], onDevice: [], activity: { interval: 0, values: [] } };
+  const none = { spans: [], gaps: [], onDevice: [], later: [], activity: { interval: 0, values: [] } };
   return { ...DAY, ...none, ...more };
 }
 

@@ -9,6 +9,7 @@ from media.clips import frame_md5
 from storage.helpers import PLACE, START_US, Store, arrived, recorder, units
 from ucam.base.times import format_utc, parse_utc
 from ucam.storage.layout import Place
+from ucam.storage.playback import backlog
 from ucam.storage.playback.answers import Answer, Endless, FileSlice, Request
 from ucam.storage.playback.handler import Handler
 from ucam.storage.playback.library import Library
@@ -93,9 +94,23 @@ async def test_timeline(scene: Scene) -> None:
     assert gap["reason"] == "the camera was switched off"
     assert parse_utc(gap["to"]) == START_US + MINUTE_US
     assert found["on-device"] == []
+    # They were made long before this test wrote and sealed them; the open chunk isn't sealed.
+    assert [(parse_utc(s["from"]), parse_utc(s["to"])) for s in found["arrived-later"]] == [
+        (START_US, START_US + 4_000_000),
+        (START_US + MINUTE_US, START_US + MINUTE_US + 2_000_000),
+    ]
     assert found["activity"]["interval"] == 10
     assert len(found["activity"]["values"]) == 13
     assert all(0 <= value <= 1 for value in found["activity"]["values"])
+
+
+async def test_what_was_sealed_in_time_did_not_arrive_later(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog, "LATE_US", 100 * 365 * 86_400_000_000)
+    begin, end = format_utc(START_US), format_utc(START_US + 2 * MINUTE_US)
+    found = document(await scene.get(f"/cameras/{PLACE.jid}/timeline?from={begin}&to={end}"))
+    assert found["arrived-later"] == []
 
 
 async def test_timeline_tells_the_gap_that_lasts_and_what_the_camera_holds(scene: Scene) -> None:

@@ -1,4 +1,5 @@
 import type { MessageFromServer, MessageToServer } from '../protocol.gen.ts';
+import { Api } from './api.ts';
 import type { CallRoom, CallSink } from './call.ts';
 import { Feed } from './feed.ts';
 import { bare } from './jid.ts';
@@ -9,6 +10,7 @@ import { Room } from './room.ts';
 import { Session } from './session.ts';
 import { Signaling, type Address } from './signaling.ts';
 import { Store } from './store.ts';
+import { startWorker } from './worker.ts';
 
 const DAY = 86_400;
 const TAPE_MS = 60_000;
@@ -25,10 +27,13 @@ interface Tape {
 /** Everything behind the page that lives as long as the page does. */
 export class App {
   readonly session = new Session();
+  readonly api = new Api(this.session);
   room = new Room();
   readonly store = new Store();
   /** Changes with every chat message; read by the Room's mark. */
   unread = 0;
+  /** The service worker, once it is there. */
+  worker: ServiceWorkerRegistration | null = null;
   reading = false;
   readonly #signaling: Signaling;
   readonly #calls = new Map<string, CallSink>();
@@ -60,6 +65,9 @@ export class App {
       if (persisted) for (const feed of this.#feeds.values()) feed.kick();
     });
     this.#signedIn();
+    void startWorker().then((worker) => {
+      this.worker = worker;
+    });
   }
 
   /** The server's clock, UTC seconds. */
@@ -69,6 +77,12 @@ export class App {
 
   send(message: MessageToServer): boolean {
     return this.#signaling.send(message);
+  }
+
+  /** Lets a camera blink, so that somebody who stands in front of it knows it. */
+  locate(peer: string): boolean {
+    // Newer than the room's generated messages.
+    return this.send({ type: 'Locate', to: peer } as unknown as MessageToServer);
   }
 
   feed(jid: string): Feed {

@@ -96,6 +96,23 @@ export function nextRun(
   return found ? run(found.chunk, found.index, count, bytes) : null;
 }
 
+/**
+ * The keyframes of a run, at least `apart` seconds from each other; each as a fragment that lasts
+ * until the next one, so that nothing between them looks like a gap.
+ */
+export function keyframesOf({ fragments, end }: Run, apart: number): Fragment[] {
+  const shown: Fragment[] = [];
+  for (const fragment of fragments) {
+    const last = shown.at(-1);
+    const near = last && fragment.start - last.start < apart - EPSILON;
+    if (fragment.keyframe && !near) shown.push({ ...fragment });
+  }
+  shown.forEach((fragment, index) => {
+    fragment.end = shown[index + 1]?.start ?? end;
+  });
+  return shown;
+}
+
 function run(chunk: Chunk, first: number, count: number, bytes: number): Run | null {
   const fragments: Fragment[] = [];
   let length = 0;

@@ -11,6 +11,8 @@ const STATS_MS = 1_000;
 const STILL_LOOKS = 4;
 /** Every so many looks the picture is copied, so that there is a last one when it stops. */
 const KEEP_LOOKS = 2;
+/** Ends that say nothing about the way between this browser and the camera. */
+const NOT_THE_WAY = ['no room', 'no-such-peer'];
 /** The last picture is kept at most this wide: enough for a tile, small in memory. */
 const KEPT_WIDTH = 960;
 
@@ -27,6 +29,10 @@ export class Feed {
   route: Route | null = null;
   /** When the last picture came (this browser's clock, ms); null when none has yet. */
   pictureAt: number | null = null;
+  /** Calls don't get through: another way is needed, while this one is tried again and again. */
+  blocked = false;
+  /** Whether the storage's pictures are shown in place of the camera's. */
+  substituted = false;
   /** The last picture, kept for when there is no new one; null when none has come yet. */
   picture: HTMLCanvasElement | null = null;
 
@@ -62,6 +68,7 @@ export class Feed {
     }
     // A new connection of the device knows nothing of the calls of its old one.
     if (had !== null || this.state === 'reconnecting') this.#drop();
+    this.blocked = false;
     this.#backoff.reset();
     if (this.#watched) this.#start();
   }
@@ -86,6 +93,13 @@ export class Feed {
       video.srcObject = null;
       if (!this.#watched) this.#unseen = setTimeout(() => this.#rest(), UNSEEN_MS);
     };
+  }
+
+  /** Somebody is about to look: the call begins a little before they do. */
+  warm(): void {
+    if (this.#call || this.#watched || this.#peer === null) return;
+    this.#start();
+    this.#unseen = setTimeout(() => this.#rest(), UNSEEN_MS);
   }
 
   stop(): void {
@@ -113,11 +127,11 @@ export class Feed {
     this.#still = this.#decoded = 0;
     this.#call = new Call(this.#room, this.#peer, 'live', {
       track: (stream, receiver) => this.#show(stream, receiver),
-      ended: () => this.#restart(),
+      ended: (reason) => this.#missed(reason),
     });
     this.#looks = setInterval(() => void this.#look(), STATS_MS);
     this.#deadline = setTimeout(() => {
-      if (this.state !== 'live') this.#restart();
+      if (this.state !== 'live') this.#missed('no picture in time');
     }, CONNECT_MS);
   }
 
@@ -130,6 +144,12 @@ export class Feed {
     this.#call = null;
     this.stream = null;
     this.route = null;
+  }
+
+  /** The call ended, or its time is over: without ever a picture there may be no way. */
+  #missed(reason: string): void {
+    if (this.state !== 'live' && !NOT_THE_WAY.includes(reason)) this.blocked = true;
+    this.#restart();
   }
 
   #restart(): void {
@@ -183,6 +203,7 @@ export class Feed {
     this.pictureAt = Date.now();
     if (this.state === 'live') return;
     this.#backoff.reset();
+    this.blocked = false;
     this.#set('live');
     void this.#look();
   }

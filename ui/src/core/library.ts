@@ -1,6 +1,8 @@
 import { ChannelError, NotFound } from './answers.ts';
-import type { Chunk, ChunkEntry, Run } from './chunks.ts';
-import { nextRun, parseChunks, seekRun } from './chunks.ts';
+import type { Chunk, ChunkEntry, Fragment, Run } from './chunks.ts';
+import { keyframesOf, nextRun, parseChunks, seekRun } from './chunks.ts';
+import type { VideoInit } from './keyframes.ts';
+import { firstPicture, videoCodec, videoInit } from './keyframes.ts';
 import type { Media } from './media-buffer.ts';
 import type { RecordingsChannel } from './recordings.ts';
 import { segment } from './recordings.ts';
@@ -22,6 +24,8 @@ export interface TimelineData {
   spans: Span[];
   gaps: Gap[];
   onDevice: Span[];
+  /** What came later than it was recorded, from the device's spool; part of the spans. */
+  later: Span[];
   /** One value from 0 to 1 per interval (seconds) from `from` on. */
   activity: { interval: number; values: number[] };
 }
@@ -37,6 +41,7 @@ interface WireTimeline {
   spans: WireSpan[];
   gaps?: (WireSpan & { reason: string })[];
   'on-device'?: WireSpan[];
+  'arrived-later'?: WireSpan[];
   activity?: { interval: number; values: number[] } | null;
 }
 
@@ -66,6 +71,10 @@ const FOLLOW_MS = 1_000;
 /** A moment past the newest recording means this long before its end: enough to play at once. */
 const EDGE_SECONDS = 2;
 const INIT_LIMIT = 64;
+/** Asked of a fragment first for its keyframe; the size of the last one corrects it. */
+const PICTURE_GUESS = 48 * 1024;
+/** Fast play shows this many pictures a second. */
+const FAST_PICTURES = 8;
 
 export async function cameras(channel: RecordingsChannel, signal?: AbortSignal) {
   const answer = await channel.json<{ cameras: WireCamera[] }>('/cameras', signal);
@@ -98,6 +107,7 @@ export async function timeline(
     spans: wire.spans.map(span),
     gaps: (wire.gaps ?? []).map((gap) => ({ ...span(gap), reason: gap.reason })),
     onDevice: (wire['on-device'] ?? []).map(span),
+    later: (wire['arrived-later'] ?? []).map(span),
     activity: wire.activity ?? { interval: 0, values: [] },
   };
 }
@@ -112,6 +122,9 @@ export class Library {
   #from = 0;
   #to = 0;
   #listedAt = 0;
+  #guess = PICTURE_GUESS;
+  /** How much sound and picture the newest fetched chunk has, as its codecs tell. */
+  codecs = '';
 
   constructor(channel: RecordingsChannel, jid: string, now: () => number) {
     this.#channel = channel;
@@ -149,26 +162,69 @@ export class Library {
   }
 
   /** What follows the cursor, or null when nothing newer is stored yet. */
-  async next(cursor: number, count: number, signal: AbortSignal): Promise<Run | null> {
-    const known = nextRun(this.#chunks, cursor, count, RUN_BYTES);
+  async next(
+    cursor: number,
+    count: number,
+    signal: AbortSignal,
+    keyframes = false,
+  ): Promise<Run | null> {
+    // Of keyframes alone only a small part of a run is fetched.
+    const most = keyframes ? Number.POSITIVE_INFINITY : RUN_BYTES;
+    const known = nextRun(this.#chunks, cursor, count, most);
     if (known) return known;
     if (Date.now() - this.#listedAt < FOLLOW_MS) return null;
     await this.#list(cursor, signal);
-    const listed = nextRun(this.#chunks, cursor, count, RUN_BYTES);
+    const listed = nextRun(this.#chunks, cursor, count, most);
     if (listed || this.#to >= this.#now()) return listed;
     const later = await this.#resume(cursor, signal);
     if (later === null) return null;
     await this.#list(later, signal);
-    return nextRun(this.#chunks, cursor, count, RUN_BYTES);
+    return nextRun(this.#chunks, cursor, count, most);
   }
 
   async fetch(run: Run, signal: AbortSignal): Promise<Media> {
     const { chunk, fragments, offset, length } = run;
+    this.codecs = chunk.codecs;
     const [init, bytes] = await Promise.all([
       this.#init(chunk, signal),
       this.#bytes(chunk.id, offset, length, signal),
     ]);
-    return { chunkId: chunk.id, codecs: chunk.codecs, init, bytes, fragments };
+    return { chunkId: chunk.id, codecs: chunk.codecs, init, bytes: [bytes], fragments };
+  }
+
+  /** Only the keyframes of a run, without sound, for a speed above 2×. */
+  async fetchKeyframes(run: Run, rate: number, signal: AbortSignal): Promise<Media> {
+    const { chunk } = run;
+    this.codecs = chunk.codecs;
+    const init = videoInit(await this.#init(chunk, signal));
+    const shown = keyframesOf(run, rate / FAST_PICTURES);
+    const pictures = await Promise.all(
+      shown.map((fragment) => this.#picture(chunk, fragment, init, signal)),
+    );
+    return {
+      chunkId: chunk.id,
+      codecs: videoCodec(chunk.codecs),
+      init: init.bytes,
+      bytes: pictures,
+      fragments: shown.map((fragment, index) => ({
+        ...fragment,
+        length: pictures[index]?.length ?? 0,
+      })),
+    };
+  }
+
+  async #picture(chunk: Chunk, shown: Fragment, init: VideoInit, signal: AbortSignal) {
+    let length = Math.min(shown.length, this.#guess);
+    for (;;) {
+      const bytes = await this.#bytes(chunk.id, shown.offset, length, signal);
+      const found = firstPicture(bytes, init, shown.end - shown.start);
+      if ('bytes' in found) {
+        this.#guess = Math.max(8_192, Math.round(found.bytes.length * 1.3));
+        return found.bytes;
+      }
+      if (length >= shown.length) throw new ChannelError(`no keyframe in chunk ${chunk.id}`);
+      length = Math.min(shown.length, found.need);
+    }
   }
 
   async #list(from: number, signal: AbortSignal): Promise<void> {

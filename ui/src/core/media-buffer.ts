@@ -14,7 +14,7 @@ export interface Media {
   chunkId: number;
   codecs: string;
   init: Uint8Array<ArrayBuffer>;
-  bytes: Uint8Array<ArrayBuffer>;
+  bytes: Uint8Array<ArrayBuffer>[];
   fragments: Fragment[];
 }
 
@@ -35,7 +35,10 @@ export class MediaBuffer {
   #source: MediaSource | null = null;
   #buffer: SourceBuffer | null = null;
   #mime = '';
-  #initId: number | null = null;
+  /** Whose init segment is in force, and whether it is the one without sound. */
+  #initId: string | null = null;
+  /** How many tracks the source buffer was made for: it takes no other number. */
+  #tracks = 0;
   #kept: Kept[] = [];
   /** Operations on the source buffer follow each other; an overtaken one finishes first. */
   #last: Promise<void> = Promise.resolve();
@@ -54,12 +57,13 @@ export class MediaBuffer {
     return this.base + this.#video.currentTime;
   }
 
-  /** Makes room for this moment: an empty buffer on a time line that holds it. */
-  prepare(moment: number, dayStart: number, signal: AbortSignal): Promise<void> {
+  /** Makes room for this moment: an empty buffer on a time line that holds it, for such media. */
+  prepare(moment: number, dayStart: number, media: Media, signal: AbortSignal): Promise<void> {
     return this.#inTurn(async () => {
       signal.throwIfAborted();
       const inside = moment >= this.base && moment < this.base + SOURCE_SECONDS;
-      if (!inside || this.#source?.readyState !== 'open') {
+      const other = this.#tracks > 0 && this.#tracks !== tracksOf(media);
+      if (!inside || other || this.#source?.readyState !== 'open') {
         await this.#open(dayStart);
         signal.throwIfAborted();
       } else if (this.#kept.length) {
@@ -75,17 +79,24 @@ export class MediaBuffer {
   append(media: Media, signal: AbortSignal): Promise<boolean> {
     return this.#inTurn(async () => {
       if (signal.aborted) return false;
-      if (this.#initId !== media.chunkId) {
+      const initId = `${media.chunkId} ${media.codecs}`;
+      if (this.#initId !== initId) {
         this.#use(`video/mp4; codecs="${media.codecs}"`);
+        this.#tracks = tracksOf(media);
         await this.#put(media.init);
-        this.#initId = media.chunkId;
+        this.#initId = initId;
       }
-      await this.#put(media.bytes);
+      for (const bytes of media.bytes) await this.#put(bytes);
       for (const { start, end, length } of media.fragments) {
         this.#kept.push({ start, end, bytes: length });
       }
       return true;
     });
+  }
+
+  /** Whether this can follow what is there: a source buffer never changes its number of tracks. */
+  takes(media: Media): boolean {
+    return this.#tracks === 0 || this.#tracks === tracksOf(media);
   }
 
   /** Seeks inside what is there; false when the moment is not. */
@@ -141,6 +152,7 @@ export class MediaBuffer {
     this.#buffer = null;
     this.#mime = '';
     this.#initId = null;
+    this.#tracks = 0;
     this.#kept = [];
     this.#video.removeAttribute('src');
     this.#video.load();
@@ -217,6 +229,8 @@ export class MediaBuffer {
     await new Promise((resolve) => buffer.addEventListener('updateend', resolve, { once: true }));
   }
 }
+
+const tracksOf = (media: Media): number => media.codecs.split(',').length;
 
 /** Up to where to drop, so that at most `keep` bytes stay of what ended before `now`. */
 export function evictBefore(kept: Kept[], now: number, keep: number): number | null {

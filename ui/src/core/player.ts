@@ -1,6 +1,9 @@
 import { ChannelError } from './answers.ts';
 import { pause } from './backoff.ts';
+import type { Run } from './chunks.ts';
+import { hasAudio, hasVideo } from './keyframes.ts';
 import { Library } from './library.ts';
+import type { Media } from './media-buffer.ts';
 import { MediaBuffer, STALL_EDGE } from './media-buffer.ts';
 import type { RecordingsChannel } from './recordings.ts';
 import { StorageAway } from './recordings.ts';
@@ -13,8 +16,15 @@ export interface PlayerEvents {
   moment(utc: number): void;
   /** A sentence when something is wrong, null when it no longer is. */
   trouble(text: string | null): void;
-  /** The speed in use, when the player changed it by itself. */
-  rate(rate: number): void;
+  /** Playing has come to the newest recording: there is nothing to hurry to any more. */
+  edge?(): void;
+  /** Whether what is shown was recorded with sound. */
+  audio?(has: boolean): void;
+}
+
+export interface PlayerOptions {
+  /** Whether playing goes on after a gap by itself; otherwise it stands before it. */
+  overGaps?: boolean;
 }
 
 export interface PlayerClock {
@@ -35,6 +45,8 @@ const SLOW_MS = 4_000;
 const WAITING = 'Waiting for the recording.';
 /** Closer to now than this there is nothing to hurry to. */
 const NOW_SECONDS = 10;
+/** Above this speed only keyframes are shown: nobody sees more, and no network carries more. */
+const ALL_PICTURES = 2;
 /** After running dry, playing goes on with this much in hand: one pause instead of many. */
 const RESUME_SECONDS = 1.5;
 /** … or with whatever is there, when no more comes. */
@@ -66,6 +78,9 @@ export class Player {
   #grewAt = 0;
   /** Paused by the player itself, because the picture ran dry. */
   #dry = false;
+  #rate = 1;
+  #audio = false;
+  readonly #overGaps: boolean;
 
   constructor(
     video: HTMLVideoElement,
@@ -73,7 +88,9 @@ export class Player {
     jid: string,
     clock: PlayerClock,
     events: PlayerEvents,
+    { overGaps = true }: PlayerOptions = {},
   ) {
+    this.#overGaps = overGaps;
     this.#video = video;
     this.#library = new Library(channel, jid, () => clock.now());
     this.#buffer = new MediaBuffer(video);
@@ -92,6 +109,15 @@ export class Player {
     return this.#wantPlay;
   }
 
+  /** Whether the picture that was asked for is still on its way. */
+  get seeking(): boolean {
+    return this.#target !== null || this.#video.seeking;
+  }
+
+  get state(): PlayerState | null {
+    return this.#state;
+  }
+
   play(): void {
     this.#wantPlay = true;
     this.#dry = false;
@@ -106,8 +132,22 @@ export class Player {
     this.#set('paused');
   }
 
+  /** Above 2× other bytes are played: what is there is dropped when that line is crossed. */
   setRate(rate: number): void {
+    const before = this.#fast;
+    this.#rate = rate;
     this.#video.playbackRate = rate;
+    if (this.#fast !== before && this.#buffer.ready) this.#seek(this.moment, true);
+  }
+
+  /** A correction of a few per cent, to keep step with other players. */
+  trim(factor: number): void {
+    const rate = this.#rate * factor;
+    if (Math.abs(this.#video.playbackRate - rate) > 0.001) this.#video.playbackRate = rate;
+  }
+
+  get #fast(): boolean {
+    return this.#rate > ALL_PICTURES;
   }
 
   /** One picture forward or back. */
@@ -120,10 +160,14 @@ export class Player {
 
   /** Shows this moment (UTC seconds), or the next recorded one when nothing was recorded then. */
   seek(moment: number): void {
+    this.#seek(moment, false);
+  }
+
+  #seek(moment: number, anew: boolean): void {
     this.#work.abort();
     this.#work = new AbortController();
     this.#grewAt = Date.now();
-    void this.#run(moment, this.#work.signal);
+    void this.#run(moment, anew, this.#work.signal);
   }
 
   close(): void {
@@ -133,9 +177,9 @@ export class Player {
     this.#buffer.close();
   }
 
-  async #run(moment: number, signal: AbortSignal): Promise<void> {
+  async #run(moment: number, anew: boolean, signal: AbortSignal): Promise<void> {
     try {
-      if (this.#buffer.jump(moment)) {
+      if (!anew && this.#buffer.jump(moment)) {
         this.#target = null;
         // What is being appended still counts: the cursor moves with it.
         await this.#buffer.settled();
@@ -157,13 +201,14 @@ export class Player {
     this.#set('loading');
     for (;;) {
       const found = await this.#try(() => this.#library.locate(moment, signal), signal);
-      const media = found && (await this.#try(() => this.#library.fetch(found.run, signal), signal));
+      const media = found && (await this.#try(() => this.#fetch(found.run, signal), signal));
       if (!found || !media) {
         if (found === null && !this.#trouble) this.#tell('Nothing is recorded here yet.');
         await pause(1_000, signal);
         continue;
       }
-      await this.#buffer.prepare(found.at, this.#clock.dayStart(found.at), signal);
+      this.#hear(this.#library.codecs);
+      await this.#buffer.prepare(found.at, this.#clock.dayStart(found.at), media, signal);
       this.#target = null;
       this.#cursor = found.run.end;
       await this.#buffer.append(media, signal);
@@ -173,26 +218,51 @@ export class Player {
     }
   }
 
+  #fetch(run: Run, signal: AbortSignal): Promise<Media> {
+    return this.#fast && hasVideo(run.chunk.codecs)
+      ? this.#library.fetchKeyframes(run, this.#rate, signal)
+      : this.#library.fetch(run, signal);
+  }
+
+  #next(count: number, signal: AbortSignal): Promise<Run | null> {
+    return this.#library.next(this.#cursor, count, signal, this.#fast);
+  }
+
+  #hear(codecs: string): void {
+    const audio = hasAudio(codecs);
+    if (audio === this.#audio) return;
+    this.#audio = audio;
+    this.#events.audio?.(audio);
+  }
+
   /** Appends what comes next, as far ahead as the bounds allow, until told to stop. */
   async #pump(signal: AbortSignal): Promise<void> {
     let count = 2;
     for (;;) {
       const ahead = this.#buffer.ahead();
-      const rate = Math.max(1, this.#video.playbackRate);
+      const rate = Math.max(1, this.#rate);
       if (ahead.bytes > AHEAD_BYTES || ahead.seconds > AHEAD_SECONDS * rate) {
         await pause(LOOK_MS, signal);
         continue;
       }
-      const run = await this.#try(() => this.#library.next(this.#cursor, count, signal), signal);
+      const run = await this.#try(() => this.#next(count, signal), signal);
       if (!run) {
         await pause(LOOK_MS, signal);
         continue;
       }
-      const media = await this.#try(() => this.#library.fetch(run, signal), signal);
-      if (!media || !(await this.#buffer.append(media, signal))) continue;
+      const media = await this.#try(() => this.#fetch(run, signal), signal);
+      if (!media) continue;
+      if (!this.#buffer.takes(media)) {
+        // Sound begins or ends here: what is there is played out before the source is made anew.
+        while (this.#buffer.ahead().seconds > STALL_EDGE) await pause(LOOK_MS / 5, signal);
+        await this.#restart(run.start, signal);
+        continue;
+      }
+      this.#hear(this.#library.codecs);
+      if (!(await this.#buffer.append(media, signal))) continue;
       this.#cursor = run.end;
       this.#grewAt = Date.now();
-      count = Math.min(count * 2, rate > 2 ? 16 : 4);
+      count = Math.min(count * 2, this.#fast ? 32 : 4);
     }
   }
 
@@ -223,19 +293,19 @@ export class Player {
     if (slow && !this.#trouble) this.#tell(WAITING);
     if (!this.#buffer.ready || this.#target !== null) return;
     this.#buffer.tidy();
-    this.#buffer.overGap();
+    if (this.#overGaps || this.#rate > ALL_PICTURES) this.#buffer.overGap();
     if (!this.#wantPlay) return;
     const { seconds } = this.#buffer.ahead();
     const still = Date.now() - this.#grewAt;
-    if (this.#dry && (seconds >= RESUME_SECONDS || (seconds > STALL_EDGE && still > RESUME_MS))) {
+    if (this.#dry && (seconds >= RESUME_SECONDS * Math.max(1, this.#rate) || (seconds > STALL_EDGE && still > RESUME_MS))) {
       this.play();
     } else if (seconds <= STALL_EDGE && this.#buffer.stalled) {
       this.#ranDry(still);
     }
-    if (this.#video.playbackRate <= 1 || seconds > RESUME_SECONDS) return;
+    if (this.#rate <= 1 || seconds > RESUME_SECONDS * this.#rate) return;
     if (this.#clock.now() - this.moment > NOW_SECONDS) return;
     this.setRate(1);
-    this.#events.rate(1);
+    this.#events.edge?.();
   }
 
   #ranDry(stillMs: number): void {
@@ -270,7 +340,7 @@ export class Player {
     this.#video.requestVideoFrameCallback((_, { mediaTime }) => {
       if (this.#listening.signal.aborted) return;
       const apart = mediaTime - this.#lastFrame;
-      if (apart > 0.005 && apart < 0.3 && this.#video.playbackRate <= 1) this.#frame = apart;
+      if (apart > 0.005 && apart < 0.3 && this.#rate <= 1) this.#frame = apart;
       this.#lastFrame = mediaTime;
       if (this.#buffer.ready) this.#events.moment(this.#buffer.base + mediaTime);
       this.#frames();

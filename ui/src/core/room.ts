@@ -7,6 +7,7 @@ import type {
   Recording,
   StatusFields,
 } from '../protocol.gen.ts';
+import type { Noticed } from './events.ts';
 import { bare, local } from './jid.ts';
 import { parseTime } from './time.ts';
 
@@ -14,6 +15,10 @@ import { parseTime } from './time.ts';
 export const LATE_SECONDS = 10;
 /** Chat messages kept: the room's own history is short, and a tab may stay open for weeks. */
 const CHAT_LIMIT = 500;
+/** A spool of this many seconds is behind, not only on its way. */
+const WAITS_SECONDS = 15;
+const WAITED_LIMIT = 50;
+const NOTICED_LIMIT = 200;
 
 /** stored: confirmed in storage; late: storage falls behind; spooled: on the device; nothing: nowhere. */
 export type CameraState = 'checking' | 'stored' | 'late' | 'spooled' | 'nothing' | 'offline';
@@ -29,7 +34,21 @@ export interface Camera {
   /** Capture time of the newest stored access unit, UTC seconds. */
   durableUntil: number | null;
   recording: Recording | null;
-  status: StatusFields | null;
+  status: CameraStatus | null;
+  /** Stretches that waited on the device, as its Status told this page. */
+  waited: Stretch[];
+}
+
+/** What newer cameras tell of their machine; older ones don't. */
+export type CameraStatus = StatusFields & {
+  temperature?: number;
+  'under-voltage'?: number;
+  version?: string;
+};
+
+export interface Stretch {
+  from: number;
+  to: number;
 }
 
 export interface Section {
@@ -56,6 +75,9 @@ export class Room {
   /** The last Status of devices that left: what they recorded when last heard. */
   readonly #lastStatus = new Map<string, StatusFields>();
   readonly #names = new Map<string, string>();
+  readonly #waited = new Map<string, Stretch[]>();
+  /** What devices did while this page looked on, oldest first. */
+  noticed: Noticed[] = [];
 
   apply(message: MessageFromServer, localNow: number): void {
     switch (message.type) {
@@ -70,9 +92,11 @@ export class Room {
         this.welcomed = true;
         break;
       case 'Connect':
+        this.#notice(message, 'came', localNow);
         this.#join({ ...message, ready: false, status: null });
         break;
       case 'Disconnect':
+        this.#notice(message, 'left', localNow);
         this.#leave(message.jid, localNow + this.clockOffset);
         break;
       case 'OfferMedia':
@@ -80,7 +104,9 @@ export class Room {
         break;
       case 'Status': {
         const { type: _type, from, ...status } = message;
+        this.#noticeRecording(from, status.recording, localNow);
         this.#patch(from, { status });
+        this.#wait(bare(from), status, localNow + this.clockOffset);
         break;
       }
       case 'Chat':
@@ -107,6 +133,30 @@ export class Room {
     if (!peer) return;
     this.peers.set(jid, { ...peer, ...change });
     if (change.status) this.#lastStatus.set(bare(jid), change.status);
+  }
+
+  #notice({ jid, role }: Pick<Peer, 'jid' | 'role'>, what: Noticed['what'], localNow: number) {
+    if (role !== 'device') return;
+    const one = { at: localNow + this.clockOffset, jid: bare(jid), what };
+    this.noticed = [...this.noticed.slice(1 - NOTICED_LIMIT), one];
+  }
+
+  #noticeRecording(jid: string, now: StatusFields['recording'], localNow: number): void {
+    const peer = this.peers.get(jid);
+    const before = peer?.status?.recording;
+    if (!peer || typeof now !== 'string' || typeof before !== 'string' || now === before) return;
+    this.#notice(peer, now, localNow);
+  }
+
+  /** A spool that holds more than what is just on its way: its pictures arrive later. */
+  #wait(jid: string, { spool, recording }: StatusFields, now: number): void {
+    if (!spool || spool.seconds < WAITS_SECONDS || typeof recording !== 'string') return;
+    const from = now - spool.seconds;
+    const all = this.#waited.get(jid) ?? [];
+    const last = all.at(-1);
+    if (last && from <= last.to + WAITS_SECONDS) last.to = Math.max(last.to, now);
+    else all.push({ from, to: now });
+    this.#waited.set(jid, all.slice(-WAITED_LIMIT));
   }
 
   /** The connection of this device that is in the room now; a storage stands in it likewise. */
@@ -159,6 +209,7 @@ export class Room {
       durableUntil: newest(status?.['durable-until'], this.#storageSays(location.storage, jid)),
       recording: typeof recording === 'string' ? recording : null,
       status,
+      waited: this.#waited.get(jid) ?? [],
     };
   }
 

@@ -119,7 +119,7 @@ export function labels(window: Window, zoom: Zoom, width: number, zone: string |
   }));
 }
 
-export type PieceKind = 'stored' | 'device' | 'gap';
+export type PieceKind = 'stored' | 'later' | 'device' | 'gap';
 
 export interface Piece {
   kind: PieceKind;
@@ -133,11 +133,16 @@ export interface Piece {
  */
 export function pieces(data: TimelineData, window: Window, width: number): Piece[] {
   const drawn = merged(data.spans, window, width);
-  const onDevice = data.onDevice.map((span) => piece('device', span, window, width));
-  const gaps = data.gaps.map((gap) => piece('gap', gap, window, width));
-  return [...drawn, ...gaps, ...onDevice].filter(
-    (one) => one.x + one.width > 0 && one.x < width,
-  );
+  const rest = (kind: PieceKind, spans: Span[]): Piece[] =>
+    spans
+      .filter((span) => span.to > window.from && span.from < window.to)
+      .map((span) => piece(kind, span, window, width));
+  return [
+    ...drawn,
+    ...rest('later', data.later),
+    ...rest('gap', data.gaps),
+    ...rest('device', data.onDevice),
+  ].filter((one) => one.x + one.width > 0 && one.x < width);
 }
 
 function piece(kind: PieceKind, span: Span, window: Window, width: number): Piece {
@@ -147,8 +152,9 @@ function piece(kind: PieceKind, span: Span, window: Window, width: number): Piec
 
 function merged(spans: Span[], window: Window, width: number): Piece[] {
   const out: Piece[] = [];
-  for (const span of spans) {
-    if (span.to <= window.from || span.from >= window.to) continue;
+  for (let n = firstAfter(spans, window.from); n < spans.length; n += 1) {
+    const span = spans[n] as Span;
+    if (span.from >= window.to) break;
     const x = Math.max(0, toX(span.from, window, width));
     const end = Math.min(width, toX(span.to, window, width));
     const last = out.at(-1);
@@ -156,6 +162,18 @@ function merged(spans: Span[], window: Window, width: number): Piece[] {
     else out.push({ kind: 'stored', x, width: end - x });
   }
   return out;
+}
+
+/** The first span (they are in order) that ends after this moment: a month has 43,200 chunks. */
+function firstAfter(spans: Span[], moment: number): number {
+  let low = 0;
+  let high = spans.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((spans[middle] as Span).to <= moment) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** One bar every 4 px: the mean activity under it, 0 to 1; none under 2 %. */
@@ -181,14 +199,20 @@ function mean(values: number[], from: number, to: number): number {
   return sum / (end - first);
 }
 
-export type Stored = 'stored' | 'on the device' | 'nothing recorded' | 'not yet';
+export type Stored = 'stored' | 'arrived later' | 'on the device' | 'nothing recorded' | 'not yet';
 
 /** What there is at a moment, in a word for those who do not see the picture. */
 export function stateAt(data: TimelineData | null, moment: number, now: number): Stored {
   const holds = (span: Span) => moment >= span.from && moment < span.to;
   if (moment > now) return 'not yet';
   if (data?.onDevice.some(holds)) return 'on the device';
+  if (data?.later.some(holds)) return 'arrived later';
   return data?.spans.some(holds) ? 'stored' : 'nothing recorded';
+}
+
+/** The stretch of this state that holds a moment. */
+export function spanAt(spans: Span[], moment: number): Span | null {
+  return spans.find((span) => moment >= span.from && moment < span.to) ?? null;
 }
 
 export function gapAt(data: TimelineData | null, moment: number): Gap | null {

@@ -22,6 +22,17 @@ export function formatMs(seconds: number): string {
   return new Date(Math.round(seconds * 1000)).toISOString();
 }
 
+/** 2026-09-17_18-42-07.250+0200: a moment in the zone's time, for names of files. */
+export function fileTime(seconds: number, zone: string | null): string {
+  const rounded = Math.round(seconds * 1000) / 1000;
+  const offset = Math.round(zoneOffset(rounded, zone) / 60);
+  const there = new Date(Math.round(rounded * 1000) + offset * 60_000).toISOString();
+  const two = (n: number): string => String(n).padStart(2, '0');
+  const away = Math.abs(offset);
+  const shift = `${offset < 0 ? '-' : '+'}${two(Math.floor(away / 60))}${two(away % 60)}`;
+  return `${there.slice(0, 10)}_${there.slice(11, 23).replaceAll(':', '-')}${shift}`;
+}
+
 const formatters = new Map<string, Intl.DateTimeFormat>();
 
 function formatter(zone: string | null, kind: string, options: Intl.DateTimeFormatOptions) {
@@ -67,6 +78,16 @@ export function dayWords(seconds: number, zone: string | null): string {
   return formatter(zone, 'day', { weekday: 'long', day: 'numeric', month: 'long' })
     .format(date(seconds))
     .replace(',', '');
+}
+
+/** September 2026 */
+export function monthWords(seconds: number, zone: string | null): string {
+  return formatter(zone, 'my', { month: 'long', year: 'numeric' }).format(date(seconds));
+}
+
+/** Thu */
+export function weekdayShort(seconds: number, zone: string | null): string {
+  return formatter(zone, 'wd', { weekday: 'short' }).format(date(seconds));
 }
 
 /** 17 September, with the year when it is not this one. */
@@ -138,6 +159,18 @@ export function span(seconds: number): string {
   const hours = Math.floor(minutes / 60);
   if (hours < 48) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
   return `${Math.floor(hours / 24)} days`;
+}
+
+/** "12 min 30 s": nothing is left out. */
+export function spanExact(seconds: number): string {
+  const s = Math.max(0, Math.round(seconds));
+  const parts: [number, string][] = [
+    [Math.floor(s / 3600), 'h'],
+    [Math.floor((s % 3600) / 60), 'min'],
+    [s % 60, 's'],
+  ];
+  const said = parts.filter(([count]) => count > 0).map(([count, unit]) => `${count} ${unit}`);
+  return said.join(' ') || '0 s';
 }
 
 /** "48 MB", "1.2 GB". */

@@ -1,4 +1,4 @@
-import type { TimelineData } from './library.ts';
+import type { Span, TimelineData } from './library.ts';
 import type { Piece, Window, Zoom } from './scale.ts';
 import { bars, labels, marks, pieces, toX, ZOOMS } from './scale.ts';
 import { hhmmss } from './time.ts';
@@ -14,8 +14,15 @@ const TICKS = 6;
 const OVER_SPACE = 6;
 const OVER_TAPE = 4;
 const OVER_RING = 4;
+/** Of one camera among several; its tape is higher when it is chosen. */
+const ROW = 36;
+const ROW_CHOSEN = 18;
+const ROW_OTHER = 8;
+const ROW_FOOT = 8;
+const HANDLE = 14;
+const PILLS_WIDTH = 500;
 
-const COLOURS = ['bg', 'ink', 'ink3', 'edge', 'tape', 'care', 'lost'] as const;
+const COLOURS = ['bg', 'ink', 'ink3', 'edge', 'tape', 'tapeL', 'care', 'lost', 'veil'] as const;
 export type Palette = Record<(typeof COLOURS)[number], string>;
 
 /** What there is to draw. */
@@ -31,10 +38,20 @@ export interface Scene {
   now: number;
   /** Height of the activity, CSS pixels. */
   sky: number;
+  /** Several cameras under one ruler, in place of activity and tape. */
+  rows: Row[] | null;
+  /** What is to be exported. */
+  selection: Span | null;
+}
+
+export interface Row {
+  data: TimelineData | null;
+  chosen: boolean;
 }
 
 /** The height that a scene needs, CSS pixels. */
-export function sceneHeight(zoom: number, sky: number): number {
+export function sceneHeight({ zoom, sky, rows }: Pick<Scene, 'zoom' | 'sky' | 'rows'>): number {
+  if (rows) return PILL + RULER + rows.length * ROW + ROW_FOOT;
   const below = zoom === 0 ? 0 : OVER_SPACE + OVER_TAPE + OVER_RING;
   return PILL + RULER + sky + SPACE + TAPE + TICKS + below;
 }
@@ -67,20 +84,28 @@ export class TimelinePainter {
   paint(scene: Scene): void {
     const c = this.#c;
     const { canvas } = c;
-    const { sky, zoom, window } = scene;
-    const height = sceneHeight(zoom, sky);
+    const { sky, zoom, window, rows } = scene;
+    const height = sceneHeight(scene);
     this.#width = canvas.clientWidth;
     this.#resize(canvas, height);
     const scale = canvas.width / this.#width;
     c.setTransform(scale, 0, 0, scale, 0, 0);
     c.clearRect(0, 0, this.#width, height);
-    const tape = PILL + RULER + sky + SPACE;
     this.#ruler(scene, PILL + RULER - 5);
+    if (rows) {
+      this.#rows(rows, window);
+      const chosen = rows.filter((row) => row.chosen).length;
+      this.#select(scene, PILL + RULER + 4, Math.max(1, chosen) * ROW - 8);
+      this.#head(scene, height - 1);
+      return;
+    }
+    const tape = PILL + RULER + sky + SPACE;
     this.#sky(scene, PILL + RULER + sky);
     this.#tape(scene.data, window, tape, TAPE);
     this.#ticks(scene, tape + TAPE);
     if (zoom > 0) this.#day(scene, tape + TAPE + TICKS + OVER_SPACE);
     this.#now(scene, tape + TAPE / 2);
+    this.#select(scene, tape, TAPE);
     this.#head(scene, tape + TAPE + TICKS);
   }
 
@@ -123,6 +148,7 @@ export class TimelinePainter {
     for (const one of pieces(data, window, this.#width)) {
       if (one.kind === 'gap') this.#gap(one, y, height);
       else if (one.kind === 'device') this.#device(one, y, height);
+      else if (one.kind === 'later') this.#later(one, y, height);
       else {
         this.#c.fillStyle = this.#palette.tape;
         this.#c.fillRect(one.x, y, one.width, height);
@@ -130,12 +156,76 @@ export class TimelinePainter {
     }
   }
 
+  #rows(rows: Row[], window: Window): void {
+    rows.forEach(({ data, chosen }, index) => {
+      const height = chosen ? ROW_CHOSEN : ROW_OTHER;
+      this.#tape(data, window, PILL + RULER + index * ROW + (ROW - height) / 2, height);
+    });
+  }
+
+  /** An ink frame with a handle at each end, and the ends' times outside. */
+  #select({ selection, window, zone }: Scene, y: number, height: number): void {
+    if (!selection) return;
+    const c = this.#c;
+    const left = toX(selection.from, window, this.#width);
+    const right = toX(selection.to, window, this.#width);
+    c.fillStyle = this.#palette.veil;
+    c.fillRect(left, y - 2, right - left, height + 4);
+    c.fillStyle = this.#palette.ink;
+    c.fillRect(left, y - 4, right - left, 2);
+    c.fillRect(left, y + height + 2, right - left, 2);
+    this.#handle(left - HANDLE, y - 4, height + 8, [4, 0, 0, 4]);
+    this.#handle(right, y - 4, height + 8, [0, 4, 4, 0]);
+    // On a phone they would lie on each other; the sheet tells the times.
+    if (this.#width < PILLS_WIDTH) return;
+    const before = this.#pill(hhmmss(selection.from, zone), (width) => left - width, 4, 22, 12);
+    this.#pill(hhmmss(selection.to, zone), () => Math.max(right, before + 4), 4, 22, 12);
+  }
+
+  #handle(x: number, y: number, height: number, corners: number[]): void {
+    const c = this.#c;
+    c.fillStyle = this.#palette.ink;
+    c.beginPath();
+    c.roundRect(x, y, HANDLE, height, corners);
+    c.fill();
+    c.fillStyle = this.#palette.bg;
+    c.fillRect(x + HANDLE / 2 - 1, y + height / 2 - 6, 2, 12);
+  }
+
+  /** Words on ink, kept inside the canvas; returns its right end. */
+  #pill(text: string, at: (width: number) => number, y: number, height: number, px: number): number {
+    const c = this.#c;
+    c.font = `650 ${px}px Figtree, system-ui, sans-serif`;
+    const width = c.measureText(text).width + 20;
+    const left = Math.min(this.#width - width, Math.max(0, at(width)));
+    c.fillStyle = this.#palette.ink;
+    c.beginPath();
+    c.roundRect(left, y, width, height, height / 2);
+    c.fill();
+    c.fillStyle = this.#palette.bg;
+    c.fillText(text, left + 10, y + height / 2 + px / 2 - 2);
+    return left + width;
+  }
+
+  /** Two tones, split where there is room for it. */
+  #later({ x, width }: Piece, y: number, height: number): void {
+    const c = this.#c;
+    const split = height >= 10 ? 2 : 0;
+    const half = Math.round(height / 2);
+    c.fillStyle = this.#palette.bg;
+    c.fillRect(x, y, width, height);
+    c.fillStyle = this.#palette.tapeL;
+    c.fillRect(x, y, width, half - split / 2);
+    c.fillStyle = this.#palette.tape;
+    c.fillRect(x, y + half + split / 2, width, height - half - split / 2);
+  }
+
   /** Blank, 1 px walls, dotted floor; a bare blank where the tape is thin. */
   #gap({ x, width }: Piece, y: number, height: number): void {
     const c = this.#c;
     c.fillStyle = this.#palette.bg;
     c.fillRect(x, y, width, height);
-    if (height < TAPE) return;
+    if (height < ROW_OTHER) return;
     c.fillStyle = this.#palette.lost;
     c.fillRect(x, y, 1, height);
     c.fillRect(x + width - 1, y, 1, height);
@@ -197,15 +287,7 @@ export class TimelinePainter {
     c.lineTo(at + 6, foot + 0.5);
     c.lineTo(at, foot - 6);
     c.fill();
-    const text = hhmmss(playhead, zone);
-    c.font = '650 13px Figtree, system-ui, sans-serif';
-    const pill = c.measureText(text).width + 20;
-    const left = Math.min(width - pill, Math.max(0, at - pill / 2));
-    c.beginPath();
-    c.roundRect(left, 2, pill, 26, 13);
-    c.fill();
-    c.fillStyle = this.#palette.bg;
-    c.fillText(text, left + 10, 19.5);
+    this.#pill(hhmmss(playhead, zone), (pill) => at - pill / 2, 2, 26, 13);
   }
 }
 

@@ -1,14 +1,19 @@
-import type { TimelineData } from './library.ts';
+import type { Span, TimelineData } from './library.ts';
 import type { Window, Zoom } from './scale.ts';
 import { fitted, inside, panned, toTime, toX, zoomed, ZOOMS } from './scale.ts';
+import type { Row } from './timeline-paint.ts';
 import { readPalette, TimelinePainter } from './timeline-paint.ts';
 
 export interface TimelineEvents {
   seek(moment: number): void;
   /** The window changed by wheel, pinch or drag: what it shows may have to be fetched. */
   window(window: Window, zoom: number): void;
-  /** The pointer is at this x (null: not over the timeline). */
-  hover(x: number | null): void;
+  /** The pointer is at this x (null: not over the timeline), y px below the top. */
+  hover(x: number | null, y: number): void;
+  /** The playhead is being dragged over this moment; null when that was broken off. */
+  scrub(moment: number | null): void;
+  /** A handle of the selection was moved. */
+  select(selection: Span): void;
 }
 
 /** Height of the activity: on a phone held sideways it is lower. */
@@ -16,9 +21,27 @@ const SKY = 28;
 const LOW_SKY = 16;
 /** A drag that begins this near the playhead moves it; elsewhere it moves the window. */
 const GRAB = 14;
+/** A playhead that moves this far at once was sent there. */
+const JUMP_SECONDS = 20;
 const ZOOM_MS = 160;
+/** Pixels of wheel for one step of zoom; a pinch on a trackpad comes in smaller ones. */
+const WHEEL_STEP = 50;
+const PINCH_STEP = 12;
+/** Half of what a handle of the selection is hit by, beyond the handle itself. */
+const HANDLE_HIT = 22;
+const SHORTEST_SELECTION = 1;
 
-/** A day of one camera, drawn on one canvas: ruler, activity, tape, playhead; and its input. */
+interface Drag {
+  what: 'window' | 'playhead' | 'from' | 'to';
+  x: number;
+  window: Window;
+  moved: boolean;
+}
+
+/**
+ * A day of one camera, or many days of several, drawn on one canvas: ruler, activity and tape or
+ * rows of tapes, playhead, selection; and its input.
+ */
 export class Timeline {
   /** Index into ZOOMS. */
   zoom = 0;
@@ -38,7 +61,11 @@ export class Timeline {
   #now = 0;
   #painter: TimelinePainter | null = null;
   #drawing = 0;
-  #from: { x: number; window: Window; scrub: boolean; moved: boolean } | null = null;
+  #drag: Drag | null = null;
+  #rows: Row[] | null = null;
+  #selection: Span | null = null;
+  #wheeled = 0;
+  #wheeledAt = 0;
   #pinch = 0;
   /** Counts the window's moves: a newer one ends a glide. */
   #moves = 0;
@@ -74,15 +101,46 @@ export class Timeline {
     this.draw();
   }
 
-  setMoment(playhead: number | null, now: number): void {
-    // A playhead that is being dragged stays with the finger.
-    if (!(this.#from?.scrub && this.#from.moved)) this.#playhead = playhead;
-    this.#now = now;
+  /** Several cameras; what `setDay` was told are then the bounds of all their recordings. */
+  setRows(rows: Row[]): void {
+    this.#rows = rows;
+    this.#fits = false;
     this.draw();
   }
 
-  /** Brings a moment into view after a jump, without moving the window otherwise. */
-  reveal(moment: number): void {
+  setSelection(selection: Span | null): void {
+    if (this.#drag?.what === 'from' || this.#drag?.what === 'to') return;
+    this.#selection = selection;
+    this.draw();
+  }
+
+  setMoment(playhead: number | null, now: number): void {
+    this.#now = now;
+    // A playhead that is being dragged stays with the finger.
+    if (!(this.#drag?.what === 'playhead' && this.#drag.moved)) this.#follow(playhead);
+    this.draw();
+  }
+
+  /** The window goes along with a playhead that leaves it, unless somebody has looked elsewhere. */
+  #follow(playhead: number | null): void {
+    const before = this.#playhead;
+    this.#playhead = playhead;
+    if (playhead === null || this.#pointers.size) return;
+    const { from, to } = this.window;
+    const was = before === null || (before >= from && before <= to);
+    if (was || Math.abs(playhead - before) > JUMP_SECONDS) this.#reveal(playhead);
+  }
+
+  /** Shows this much, around a moment. */
+  setWindow(centre: number, zoom: number): void {
+    this.#fits = false;
+    this.zoom = zoom;
+    const half = (ZOOMS[zoom] as Zoom).seconds / 2;
+    this.#show(inside({ from: centre - half, to: centre + half }, this.#day));
+  }
+
+  /** Brings a moment into view, without moving the window otherwise. */
+  #reveal(moment: number): void {
     const { from, to } = this.window;
     if (moment >= from && moment <= to) return;
     const half = (to - from) / 2;
@@ -94,7 +152,8 @@ export class Timeline {
     if (ZOOMS.indexOf(level) === this.zoom) return;
     this.#fits = false;
     this.zoom = ZOOMS.indexOf(level);
-    const seconds = this.zoom === 0 ? this.#day.to - this.#day.from : level.seconds;
+    const day = this.#day.to - this.#day.from;
+    const seconds = this.zoom === 0 && !this.#rows ? day : level.seconds;
     const centre = about ?? this.#playhead ?? this.#now;
     this.#glide(inside(zoomed(this.window, seconds, centre), this.#day));
   }
@@ -177,7 +236,7 @@ export class Timeline {
     on('pointermove', (event) => this.#move(event));
     on('pointerup', (event) => this.#up(event));
     on('pointercancel', (event) => this.#cancel(event));
-    on('pointerleave', () => this.#events.hover(null));
+    on('pointerleave', () => this.#events.hover(null, 0));
     on('wheel', (event) => this.#wheel(event));
     this.#resized.observe(this.#canvas);
   }
@@ -188,14 +247,27 @@ export class Timeline {
     this.#pointers.set(event.pointerId, event.offsetX);
     if (this.#pointers.size === 2) {
       this.#pinch = this.#spread();
-      this.#from = null;
+      this.#drag = null;
       return;
     }
-    const head = this.#playhead === null ? null : toX(this.#playhead, this.window, this.#width);
-    const near = head !== null && Math.abs(head - event.offsetX) <= GRAB;
-    // With the whole day in view there is nothing to move the window to.
-    const scrub = near || this.zoom === 0;
-    this.#from = { x: event.offsetX, window: this.window, scrub, moved: false };
+    this.#drag = { what: this.#hit(event), x: event.offsetX, window: this.window, moved: false };
+  }
+
+  #hit({ offsetX: x, offsetY: y }: PointerEvent): Drag['what'] {
+    const at = (moment: number): number => toX(moment, this.window, this.#width);
+    if (this.#selection && y > GRAB * 2) {
+      const left = x - at(this.#selection.from);
+      const right = x - at(this.#selection.to);
+      const nearLeft = left > -HANDLE_HIT - GRAB && left < HANDLE_HIT / 2;
+      const nearRight = right > -HANDLE_HIT / 2 && right < HANDLE_HIT + GRAB;
+      if (nearLeft && (!nearRight || Math.abs(left) < Math.abs(right))) return 'from';
+      if (nearRight) return 'to';
+    }
+    const near = this.#playhead !== null && Math.abs(at(this.#playhead) - x) <= GRAB;
+    // With all of it in view there is nothing to move the window to.
+    const { from, to } = this.window;
+    const all = from <= this.#day.from && to >= this.#day.to;
+    return near || all ? 'playhead' : 'window';
   }
 
   #move(event: PointerEvent): void {
@@ -205,29 +277,45 @@ export class Timeline {
       this.#pinched();
       return;
     }
-    this.#events.hover(x);
-    const from = this.#from;
-    if (!from) return;
-    if (Math.abs(x - from.x) > 4) from.moved = true;
-    if (!from.moved) return;
-    if (from.scrub) {
+    this.#events.hover(x, event.offsetY);
+    const drag = this.#drag;
+    if (!drag) return;
+    if (Math.abs(x - drag.x) > 4) drag.moved = true;
+    if (drag.moved) this.#dragged(drag, x);
+  }
+
+  #dragged(drag: Drag, x: number): void {
+    if (drag.what === 'window') {
+      this.#pan(drag.window, drag.x - x);
+    } else if (drag.what === 'playhead') {
       this.#playhead = this.at(x);
+      this.#events.scrub(this.#playhead);
       this.draw();
-    } else {
-      this.#pan(from.window, from.x - x);
+    } else if (this.#selection) {
+      const at = this.at(x);
+      const { from, to } = this.#selection;
+      this.#selection =
+        drag.what === 'from'
+          ? { from: Math.min(at, to - SHORTEST_SELECTION), to }
+          : { from, to: Math.max(at, from + SHORTEST_SELECTION) };
+      this.#events.select(this.#selection);
+      this.draw();
     }
   }
 
   #up(event: PointerEvent): void {
     this.#pointers.delete(event.pointerId);
-    const from = this.#from;
-    this.#from = null;
-    if (from && (!from.moved || from.scrub)) this.#events.seek(this.at(event.offsetX));
+    const drag = this.#drag;
+    this.#drag = null;
+    if (!drag) return;
+    const click = !drag.moved && drag.what === 'window';
+    if (click || drag.what === 'playhead') this.#events.seek(this.at(event.offsetX));
   }
 
   #cancel(event: PointerEvent): void {
     this.#pointers.delete(event.pointerId);
-    this.#from = null;
+    if (this.#drag?.what === 'playhead' && this.#drag.moved) this.#events.scrub(null);
+    this.#drag = null;
     this.draw();
   }
 
@@ -250,8 +338,21 @@ export class Timeline {
     if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
       this.#pan(this.window, event.deltaX);
     } else if (event.deltaY !== 0) {
-      this.setZoom(this.zoom + (event.deltaY < 0 ? 1 : -1), this.at(event.offsetX));
+      this.#wheelZoom(event);
     }
+  }
+
+  /** One step at a time: a trackpad sends dozens of small turns for one gesture. */
+  #wheelZoom(event: WheelEvent): void {
+    const gliding = event.timeStamp - this.#wheeledAt < ZOOM_MS;
+    if (gliding) return;
+    if (Math.sign(this.#wheeled) !== Math.sign(event.deltaY)) this.#wheeled = 0;
+    // A line of a wheel that counts in lines is some 17 px.
+    this.#wheeled += event.deltaMode === 1 ? event.deltaY * 17 : event.deltaY;
+    if (Math.abs(this.#wheeled) < (event.ctrlKey ? PINCH_STEP : WHEEL_STEP)) return;
+    this.#wheeledAt = event.timeStamp;
+    this.#wheeled = 0;
+    this.setZoom(this.zoom + (event.deltaY < 0 ? 1 : -1), this.at(event.offsetX));
   }
 
   /** The moment at this x. */
@@ -273,6 +374,8 @@ export class Timeline {
       dayData: this.#dayData,
       playhead: this.#playhead,
       now: this.#now,
+      rows: this.#rows,
+      selection: this.#selection,
       sky: matchMedia('(max-height: 500px)').matches ? LOW_SKY : SKY,
     });
   }

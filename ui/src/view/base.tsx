@@ -22,6 +22,18 @@ export function useNow(): number {
   return now;
 }
 
+/** Whether the window is as narrow as a phone's. */
+export function usePhone(): boolean {
+  const [query] = useState(() => matchMedia('(max-width: 700px)'));
+  const [phone, set] = useState(query.matches);
+  useEffect(() => {
+    const change = (): void => set(query.matches);
+    query.addEventListener('change', change);
+    return () => query.removeEventListener('change', change);
+  }, []);
+  return phone;
+}
+
 export function Icon({ name }: { name: IconName }) {
   return (
     <svg class="i" aria-hidden="true" viewBox="0 0 256 256">
@@ -45,7 +57,7 @@ export function Logo() {
   );
 }
 
-export type MarkKind = 'stored' | 'dev' | 'none';
+export type MarkKind = 'stored' | 'late' | 'dev' | 'none';
 
 /** The mark for what a camera's footage does; its word stands beside it. */
 export function Mark({ kind }: { kind: MarkKind }) {
@@ -99,6 +111,15 @@ export function Link({ to, ...rest }: LinkProps) {
   };
   return <a href={to} onClick={click} {...rest} />;
 }
+
+// A press takes a tenth of a second: the call is on its way when the finger is lifted.
+addEventListener('pointerdown', ({ target, button, pointerType }) => {
+  // A finger may only be scrolling.
+  if (button !== 0 || pointerType !== 'mouse' || !(target instanceof Element)) return;
+  const link = target.closest('a[href^="/camera/"]');
+  const camera = /^\/camera\/([^/?]+)/.exec(link?.getAttribute('href') ?? '')?.[1];
+  if (camera) app.feed(decodeURIComponent(camera)).warm();
+});
 
 export const cameraPath = (jid: string): string =>
   `/camera/${encodeURIComponent(jid).replaceAll('%40', '@')}`;

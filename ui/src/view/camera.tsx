@@ -2,15 +2,20 @@ import { useEffect, useState } from 'preact/hooks';
 import { personName } from '../core/jid.ts';
 import type { Camera } from '../core/room.ts';
 import { app, Icon, Link, useNow, usePath, useStore } from './base.tsx';
+import { Aside, Week } from './aside.tsx';
 import { Controls } from './controls.tsx';
+import type { Desk } from './desk.ts';
 import { useDesk } from './desk.ts';
-import { Facts } from './facts.tsx';
+import { ExportBar } from './export-bar.tsx';
 import { Rec } from './footage.tsx';
-import { Over, Picture, Watchers, watchersOf } from './live.tsx';
+import { Over, Picture, shownState, Watchers, watchersOf } from './live.tsx';
+import { Locate } from './locate.tsx';
 import { Away, Me, Shell } from './shell.tsx';
+import { Thumb } from './thumb.tsx';
 import { TimelineView } from './timeline-view.tsx';
 
 const CALM_MS = 3_000;
+const SECOND_CLICK_MS = 600;
 
 export function CameraPage({ jid }: { jid: string }) {
   useStore();
@@ -47,11 +52,10 @@ function CameraView({ camera, title }: ViewProps) {
   const url = usePath();
   const desk = useDesk(camera, url.searchParams.get('t'));
   const feed = app.feed(camera.jid);
-  const liveState = feed.state === 'live' ? 'live' : camera.peer ? 'connecting' : 'offline';
-  const reconnecting = feed.state === 'reconnecting' && camera.peer;
-  const state = reconnecting ? 'reconnecting' : liveState;
+  const state = shownState(camera, feed);
   const { live } = desk;
   const calm = useCalm();
+  useSecondClick(desk.fullScreen);
   return (
     <Shell
       page="live"
@@ -59,14 +63,16 @@ function CameraView({ camera, title }: ViewProps) {
       class="on-camera"
       header={<CameraHeader camera={camera} title={title} now={now} live={live} />}
     >
-      <div class={calm ? 'cam calm' : 'cam'}>
+      <div class={`cam${calm ? ' calm' : ''}${desk.selection ? ' exporting' : ''}`}>
         <div
           class={`video ${live ? state : 'recorded'}`}
           ref={desk.frame}
           data-jid={camera.jid}
           data-state={live ? state : desk.state}
+          data-rate={desk.rate}
+          onDblClick={desk.fullScreen}
         >
-          {live && <Picture feed={feed} state={state} />}
+          {live && <Picture camera={camera} feed={feed} state={state} sound={desk.sound} />}
           {live && <Over camera={camera} feed={feed} state={state} now={now} />}
           <video
             ref={desk.video}
@@ -75,13 +81,13 @@ function CameraView({ camera, title }: ViewProps) {
             playsInline
             aria-label={`${camera.name}, recorded`}
           />
+          <ScrubPicture desk={desk} />
           {!live && desk.trouble && (
             <p class="pill" role="status">
               {desk.trouble}
             </p>
           )}
         </div>
-        <Facts camera={camera} title={title} now={now} />
         <p class="st only-m">
           <Rec camera={camera} now={now} />
           {live && feed.route && <span class="m2">{feed.route}</span>}
@@ -96,12 +102,52 @@ function CameraView({ camera, title }: ViewProps) {
         <TimelineView
           camera={camera}
           desk={desk}
-          moment={live ? now : desk.moment}
+          moment={live && desk.scrub.at === null ? now : desk.moment}
           now={now}
         />
         <Controls camera={camera} desk={desk} now={now} />
+        {desk.selection && (
+          <ExportBar
+            cameras={[camera]}
+            selection={desk.selection}
+            zone={camera.zone}
+            close={() => desk.select(null)}
+          />
+        )}
+        <Week camera={camera} desk={desk} now={now} />
+        <Aside camera={camera} desk={desk} now={now} />
       </div>
     </Shell>
+  );
+}
+
+/** A double click on a tile: its first click has led here, the second means full screen. */
+function useSecondClick(fullScreen: () => void): void {
+  useEffect(() => {
+    const stop = new AbortController();
+    const timer = setTimeout(() => stop.abort(), SECOND_CLICK_MS);
+    const click = ({ detail }: MouseEvent): void => {
+      if (detail === 2) fullScreen();
+      stop.abort();
+    };
+    addEventListener('click', click, { signal: stop.signal, capture: true });
+    return () => {
+      clearTimeout(timer);
+      stop.abort();
+    };
+  }, []);
+}
+
+/** While the playhead is dragged: the small picture at once, until the video has followed. */
+function ScrubPicture({ desk }: { desk: Desk }) {
+  const { at, sharp } = desk.scrub;
+  const { from, to } = { from: desk.day.start, to: desk.day.end };
+  if (at === null) return null;
+  const picture = desk.thumbs?.near(at, to - from) ?? null;
+  return (
+    <div class={sharp || !picture ? 'scrub hidden' : 'scrub'} data-scrub={at}>
+      <Thumb picture={picture} width={640} height={360} />
+    </div>
   );
 }
 
@@ -153,6 +199,7 @@ function CameraHeader({ camera, title, now, live }: ViewProps & { now: number; l
           {others.join(' and ')} {others.length === 1 ? 'is' : 'are'} watching too
         </span>
       )}
+      <Locate camera={camera} now={now} small />
       <Me />
     </>
   );

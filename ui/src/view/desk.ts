@@ -1,44 +1,44 @@
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import type { TimelineData } from '../core/library.ts';
-import { timeline as fetchTimeline } from '../core/library.ts';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { Span, TimelineData } from '../core/library.ts';
+import type { Moment } from '../core/moments.ts';
+import { moments, moveTo } from '../core/moments.ts';
 import type { PlayerState } from '../core/player.ts';
 import { Player } from '../core/player.ts';
 import type { Camera } from '../core/room.ts';
 import type { Window } from '../core/scale.ts';
+import { selectionAround, withEnd } from '../core/selection.ts';
+import type { Thumbnails } from '../core/thumbnails.ts';
 import { dayOf, formatMs, formatTime, parseTime } from '../core/time.ts';
 import { app, go } from './base.tsx';
-import { upToDate } from './footage.tsx';
+import type { Deck } from './desk-keys.ts';
+import { pressed } from './desk-keys.ts';
 import { useKeys } from './keys.tsx';
+import type { Scrub } from './scrub.ts';
+import { useScrub } from './scrub.ts';
+import { snapshot, toggleFullScreen } from './snapshot.ts';
+import { useDay, useThumbnails, useTimeline } from './use-timeline.ts';
 
-export const SPEEDS: readonly number[] = [0.5, 1, 2, 4, 8, 16];
-
-/** For a button that goes through the speeds one by one. */
-export const speedAfter = (rate: number): number =>
-  SPEEDS[(SPEEDS.indexOf(rate) + 1) % SPEEDS.length] ?? 1;
+const EXPORT_ZOOM = 3;
+/** Whoever points closer to now than this means live. */
+const LIVE_SECONDS = 3;
 
 /** What the camera page does: live or a moment of the recordings, and how it plays. */
-export interface Desk {
-  live: boolean;
-  /** The moment on the screen, UTC seconds; now while live. */
+export interface Desk extends Deck {
+  /** The moment on the screen, UTC seconds; now while live, the pointer's while scrubbing. */
   moment: number;
   state: PlayerState;
-  rate: number;
   trouble: string | null;
-  zoom: number;
   frame: { current: HTMLDivElement | null };
   video: { current: HTMLVideoElement | null };
   day: { start: number; end: number };
   data: TimelineData | null;
   fine: TimelineData | null;
-  setZoom(zoom: number): void;
+  thumbs: Thumbnails | null;
+  scrub: Scrub;
+  moments: Moment[];
   look(window: Window, zoom: number): void;
-  seek(moment: number): void;
-  toggle(): void;
-  step(frames: number): void;
-  setRate(rate: number): void;
-  toLive(): void;
-  snapshot(): void;
-  fullScreen(): void;
+  /** Drags the playhead over a moment; null breaks that off. */
+  drag(moment: number | null): void;
 }
 
 /** asked is the address's `t`: a moment, or null for live. */
@@ -49,11 +49,19 @@ export function useDesk(camera: Camera, asked: string | null): Desk {
   const [rate, setRateShown] = useState(1);
   const [trouble, setTrouble] = useState<string | null>(null);
   const [zoom, setZoom] = useState(0);
+  const [audio, setAudio] = useState(false);
+  const [sound, setSound] = useState(false);
+  const [selection, setSelection] = useState<Span | null>(null);
   const frame = useRef<HTMLDivElement>(null);
   const video = useRef<HTMLVideoElement>(null);
   const player = useRef<Player | null>(null);
+  const scrub = useScrub(player);
+  /** Whether it goes on playing when the playhead is let go. */
+  const playsOn = useRef(true);
   /** What stands in the address by this desk's own doing. */
   const written = useRef(asked);
+  /** The newest toLive, for the player's events. */
+  const latest = useRef<{ toLive(): void; camera: Camera } | null>(null);
   const { zone, storage, jid } = camera;
 
   const open = (): Player | null => {
@@ -71,7 +79,12 @@ export function useDesk(camera: Camera, asked: string | null): Desk {
     player.current = new Player(video.current, channel, jid, clock, {
       state: setState,
       trouble: setTrouble,
-      rate: setRateShown,
+      audio: setAudio,
+      edge: () => {
+        setRateShown(1);
+        // Caught up: what comes next is live.
+        if (latest.current?.camera.peer) latest.current.toLive();
+      },
       moment: (utc) => {
         if (frame.current) frame.current.dataset['utc'] = formatMs(utc);
         // The page follows twice a second; the picture's own time stands on the element.
@@ -83,17 +96,36 @@ export function useDesk(camera: Camera, asked: string | null): Desk {
     return player.current;
   };
 
-  const seek = (moment: number, play = true): void => {
-    const to = Math.min(moment, app.now());
+  const show = (to: number, play: boolean): void => {
     const next = open();
     setLive(false);
     setMoment(to);
     if (!next) return;
-    const wasLive = live;
-    if (wasLive ? play : next.playing) next.play();
+    if (play) next.play();
     next.seek(to);
     written.current = formatTime(to).replace(/\.?0*Z$/, 'Z');
     go(`${location.pathname}?t=${written.current}`, true);
+  };
+
+  const seek = (to: number): void => {
+    const now = app.now();
+    const dragged = scrub.at !== null;
+    scrub.end();
+    if (to > now - LIVE_SECONDS && camera.peer) toLive();
+    else show(Math.min(to, now), dragged ? playsOn.current : live || !!player.current?.playing);
+  };
+
+  const drag = (to: number | null): void => {
+    if (to === null) {
+      scrub.end();
+      return;
+    }
+    if (scrub.at === null) {
+      playsOn.current = live || !!player.current?.playing;
+      open()?.pause();
+      setLive(false);
+    }
+    scrub.move(Math.min(to, app.now()));
   };
 
   const toLive = (): void => {
@@ -107,6 +139,7 @@ export function useDesk(camera: Camera, asked: string | null): Desk {
     written.current = null;
     go(location.pathname, true);
   };
+  latest.current = { toLive, camera };
 
   useEffect(() => {
     if (!live) {
@@ -124,33 +157,21 @@ export function useDesk(camera: Camera, asked: string | null): Desk {
     if (asked === written.current) return;
     const to = momentOf(asked);
     if (to === null) toLive();
-    else seek(to);
+    else show(to, true);
   }, [asked]);
+  useEffect(() => {
+    if (video.current) video.current.muted = !sound;
+  }, [sound]);
 
-  const at = live ? app.now() : moment;
+  const at = scrub.at ?? (live ? app.now() : moment);
   const day = useDay(at, zone);
   const { data, fine, look } = useTimeline(camera, day);
-  const setRate = (next: number): void => {
-    player.current?.setRate(next);
-    setRateShown(next);
-  };
-  const toggle = (): void => {
-    if (live) seek(app.now(), false);
-    else if (player.current?.playing) player.current.pause();
-    else player.current?.play();
-  };
-  const step = (frames: number): void => {
-    if (live) seek(app.now(), false);
-    else player.current?.step(frames);
-  };
-  const snapshot = (): void => {
-    const shown = live ? frame.current?.querySelector('video') : video.current;
-    if (shown) void save(shown, camera, live ? app.now() : (player.current?.moment ?? moment));
-  };
-  const fullScreen = (): void => toggleFullScreen(frame.current);
+  const thumbs = useThumbnails(camera);
+  const found = data ? moments(data) : [];
+  const here = (): number => (live ? app.now() : (player.current?.moment ?? moment));
   const desk: Desk = {
     live,
-    moment,
+    moment: at,
     state,
     rate,
     trouble,
@@ -160,140 +181,53 @@ export function useDesk(camera: Camera, asked: string | null): Desk {
     day,
     data,
     fine,
+    thumbs,
+    scrub,
+    moments: found,
+    audio: live ? (app.feed(jid).stream?.getAudioTracks().length ?? 0) > 0 : audio,
+    sound,
+    selection,
     setZoom,
     look,
     seek,
-    toggle,
-    step,
-    setRate,
+    drag,
+    toggle: () => {
+      if (live) show(app.now(), false);
+      else if (player.current?.playing) player.current.pause();
+      else player.current?.play();
+    },
+    step: (frames) => {
+      if (live) show(app.now(), false);
+      else player.current?.step(frames);
+    },
+    skip: (by) => {
+      const to = moveTo(found, here(), by);
+      if (to !== null) seek(to);
+    },
+    setRate: (next) => {
+      player.current?.setRate(next);
+      setRateShown(next);
+    },
+    setSound,
+    select: setSelection,
+    toggleExport: () => {
+      setSelection(selection ? null : selectionAround(here(), app.now()));
+      // A minute is less than a pixel of a day: the handles are where they can be taken.
+      if (!selection) setZoom(EXPORT_ZOOM);
+    },
+    mark: (end) => setSelection(withEnd(selection ?? selectionAround(here(), app.now()), end, here())),
     toLive,
-    snapshot,
-    fullScreen,
+    snapshot: () => {
+      const shown = live ? frame.current?.querySelector('video') : video.current;
+      if (shown) void snapshot(shown, camera, here());
+    },
+    fullScreen: () => toggleFullScreen(frame.current),
   };
-  useKeys((event) => pressed(event, desk, player.current));
+  useKeys((event) => pressed(event, desk, here()));
   return desk;
 }
 
 function momentOf(asked: string | null): number | null {
   const moment = asked === null ? Number.NaN : parseTime(asked);
   return Number.isNaN(moment) ? null : moment;
-}
-
-function pressed(event: KeyboardEvent, desk: Desk, player: Player | null): boolean {
-  const at = desk.live ? app.now() : (player?.moment ?? desk.moment);
-  const speed = SPEEDS.indexOf(desk.rate);
-  const faster = (by: number): void => {
-    const next = SPEEDS[speed + by];
-    if (next && !desk.live) desk.setRate(next);
-  };
-  const actions: Record<string, () => void> = {
-    ' ': desk.toggle,
-    ArrowLeft: () => desk.seek(at - 10),
-    ArrowRight: () => !desk.live && desk.seek(at + 10),
-    ArrowUp: () => desk.setZoom(Math.min(3, desk.zoom + 1)),
-    ArrowDown: () => desk.setZoom(Math.max(0, desk.zoom - 1)),
-    ',': () => desk.step(-1),
-    '.': () => desk.step(1),
-    j: () => faster(-1),
-    k: () => player?.playing && player.pause(),
-    l: () => faster(1),
-    s: desk.snapshot,
-    f: desk.fullScreen,
-    n: desk.toLive,
-  };
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  // A focused button takes the space bar itself.
-  if (key === ' ' && event.target instanceof HTMLButtonElement) return false;
-  const action = actions[key];
-  if (!action || event.shiftKey) return false;
-  action();
-  return true;
-}
-
-function useDay(moment: number, zone: string | null): { start: number; end: number } {
-  const last = useRef({ start: 0, end: 0 });
-  const { start, end } = last.current;
-  if (moment < start || moment >= end) last.current = dayOf(moment, zone);
-  return last.current;
-}
-
-/** The day's tape, and a finer one of the window when zoomed in; kept up to date. */
-function useTimeline(camera: Camera, day: { start: number; end: number }) {
-  const [data, setData] = useState<TimelineData | null>(null);
-  const [fine, setFine] = useState<TimelineData | null>(null);
-  const [seen, setSeen] = useState<Window | null>(null);
-  const { jid, storage } = camera;
-  const here = storage !== null && app.room.online(storage) !== null;
-  useFetched(jid, storage, here, { from: day.start, to: day.end }, setData);
-  useFetched(jid, storage, here, seen, setFine);
-  const look = useMemo(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    return (window: Window, zoom: number): void => {
-      clearTimeout(timer);
-      timer = setTimeout(() => {
-        // Half a window on both sides, so that panning has something to show.
-        const more = (window.to - window.from) / 2;
-        setSeen(zoom === 0 ? null : { from: window.from - more, to: window.to + more });
-      }, 200);
-    };
-  }, []);
-  const now = app.now();
-  return {
-    data: data && upToDate(data, camera, now),
-    fine: seen && fine && upToDate(fine, camera, now),
-    look,
-  };
-}
-
-function useFetched(
-  jid: string,
-  storage: string | null,
-  here: boolean,
-  window: Window | null,
-  set: (data: TimelineData | null) => void,
-): void {
-  const { from = 0, to = 0 } = window ?? {};
-  useEffect(() => {
-    const channel = app.channel(storage);
-    if (!channel || !here || to <= from) return undefined;
-    const stop = new AbortController();
-    const fetch = async (): Promise<void> => {
-      if (document.visibilityState !== 'visible') return;
-      const until = Math.min(to, app.now());
-      if (until <= from) return;
-      try {
-        set(await fetchTimeline(channel, jid, from, until, stop.signal));
-      } catch {
-        // What is drawn stays; the next round asks again.
-      }
-    };
-    void fetch();
-    const timer = setInterval(() => void fetch(), 15_000);
-    return () => {
-      clearInterval(timer);
-      stop.abort();
-      set(null);
-    };
-  }, [jid, storage, here, from, to]);
-}
-
-async function save(video: HTMLVideoElement, camera: Camera, moment: number): Promise<void> {
-  if (!video.videoWidth) return;
-  const canvas = document.createElement('canvas');
-  canvas.width = video.videoWidth;
-  canvas.height = video.videoHeight;
-  canvas.getContext('2d')?.drawImage(video, 0, 0);
-  const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'));
-  if (!blob) return;
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(blob);
-  const name = camera.name.replaceAll(/[^\p{L}\p{N}]+/gu, '-');
-  link.download = `${name}_${formatMs(moment).replaceAll(':', '-')}.png`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-}
-
-function toggleFullScreen(frame: HTMLElement | null): void {
-  if (document.fullscreenElement) void document.exitFullscreen();
-  else if (frame && 'requestFullscreen' in frame) void frame.requestFullscreen();
 }

@@ -1,4 +1,4 @@
-import type { TimelineData } from '../core/library.ts';
+import type { Span, TimelineData } from '../core/library.ts';
 import type { Camera, CameraState } from '../core/room.ts';
 import { cameraState, storedAge } from '../core/room.ts';
 import { pieces } from '../core/scale.ts';
@@ -86,7 +86,17 @@ export function upToDate(data: TimelineData, camera: Camera, now: number): Timel
   if (last && until !== null && until > last.to && last.to >= data.to - 30) {
     spans[spans.length - 1] = { from: last.from, to: until };
   }
-  return { ...data, spans, onDevice: [...data.onDevice, ...ownSpool(data, camera, now)] };
+  const waits = [...data.onDevice, ...ownSpool(data, camera, now)];
+  const later = [...data.later, ...cameLater(spans, camera)];
+  return { ...data, spans, onDevice: waits, later };
+}
+
+/** What this page saw waiting on the device and is stored now. */
+function cameLater(spans: Span[], camera: Camera): Span[] {
+  const until = camera.durableUntil ?? 0;
+  return camera.waited
+    .map(({ from, to }) => ({ from, to: Math.min(to, until) }))
+    .filter(({ from, to }) => spans.some((span) => span.from <= from + 1 && span.to >= to - 1 && to > from));
 }
 
 function ownSpool(data: TimelineData, camera: Camera, now: number) {

@@ -38,7 +38,9 @@ export function Keys() {
   useEffect(() => {
     let goUntil = 0;
     const press = (event: KeyboardEvent): void => {
-      if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+      // Some keyboards have the brackets behind AltGr, which says Ctrl and Alt.
+      const plain = '[]'.includes(event.key) || !(event.ctrlKey || event.metaKey || event.altKey);
+      if (!plain || typing(event.target)) return;
       const key = event.key.toLowerCase();
       if (event.key === '?') dialog.current?.showModal();
       else if (dialog.current?.open) return;
@@ -83,11 +85,15 @@ function openCamera(number: number): void {
 const LIST: [string, string][] = [
   ['Space', 'Play, pause'],
   ['← →', '10 s back, forward'],
+  ['Shift ← →', 'Previous, next moment'],
   [', .', 'One picture back, forward'],
   ['↑ ↓', 'Zoom the timeline in, out'],
   ['J K L', 'Slower, pause, faster'],
   ['1 to 9', 'Open a camera'],
+  ['[ ]', 'Begin, end of the export'],
   ['S', 'Snapshot'],
+  ['E', 'Export'],
+  ['M', 'Sound'],
   ['F', 'Full screen'],
   ['N', 'Go to live'],
   ['G then L R H M S', 'Live, Recordings, Health, Room, Settings'],

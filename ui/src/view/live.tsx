@@ -1,3 +1,4 @@
+import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import type { Feed, FeedState } from '../core/feed.ts';
 import { bare, initials } from '../core/jid.ts';
@@ -7,7 +8,16 @@ import { span } from '../core/time.ts';
 import { offlineKeeps, offlineSince, sectionNumber } from '../core/words.ts';
 import { app, cameraPath, Link, useNow, usePath, useStore } from './base.tsx';
 import { Rec, Tape } from './footage.tsx';
+import { useKeys } from './keys.tsx';
+import { toggleFullScreen } from './snapshot.ts';
+import { StoragePicture } from './storage-picture.tsx';
+import { Thumb } from './thumb.tsx';
+import { Today } from './today.tsx';
+import { useThumbnails } from './use-timeline.ts';
 import { Header, Shell, Tabs } from './shell.tsx';
+
+/** Seconds between the pictures among which the last one is looked for. */
+const LAST_INTERVAL = 10;
 
 export function Live() {
   useStore();
@@ -16,6 +26,7 @@ export function Live() {
   const sections = app.room.sections();
   const shown = sections.filter((section) => chosen === null || section.name === chosen);
   const count = shown.reduce((sum, section) => sum + section.cameras.length, 0);
+  useKeys(({ key }) => key.toLowerCase() === 'f' && tileFullScreen());
   return (
     <Shell
       page="live"
@@ -29,12 +40,25 @@ export function Live() {
     >
       {app.room.welcomed && count === 0 && <NoCamera />}
       <div class={`secs ${columns(count)}`}>
-        {shown.map((section) => (
-          <LiveSection key={section.name} section={section} alone={!sections[1]} now={now} />
+        {shown.map((section, index) => (
+          <LiveSection key={section.name} section={section} alone={!sections[1]} now={now}>
+            {index === shown.length - 1 && spare(section.cameras.length, count) && (
+              <Today sections={shown} now={now} />
+            )}
+          </LiveSection>
         ))}
       </div>
     </Shell>
   );
+}
+
+/** The tile that has the focus, or that the pointer is over, at full screen. */
+function tileFullScreen(): boolean {
+  const tile =
+    document.activeElement?.closest('.tile') ?? document.querySelector('.tile:hover');
+  const picture = tile?.querySelector<HTMLElement>('.pic') ?? null;
+  if (picture || document.fullscreenElement) toggleFullScreen(picture);
+  return picture !== null;
 }
 
 /** One camera wide; two to four in 2 columns; more in 4. */
@@ -43,14 +67,21 @@ function columns(count: number): string {
   return count <= 4 ? 'few' : 'many';
 }
 
+/** Whether the last section's last row has room for what happened today. */
+function spare(last: number, count: number): boolean {
+  if (count <= 1) return false;
+  return count <= 4 ? last % 2 === 1 : last % 4 === 1 || last % 4 === 2;
+}
+
 interface SectionProps {
   section: Section;
+  children?: ComponentChildren;
   /** The only location: the number in the header is this one's. */
   alone: boolean;
   now: number;
 }
 
-function LiveSection({ section, alone, now }: SectionProps) {
+function LiveSection({ section, alone, now, children }: SectionProps) {
   if (!section.cameras.length) return null;
   const bad = section.cameras.some((camera) => cameraState(camera, now) !== 'stored');
   return (
@@ -63,21 +94,28 @@ function LiveSection({ section, alone, now }: SectionProps) {
         {section.cameras.map((camera) => (
           <Tile key={camera.jid} camera={camera} now={now} />
         ))}
+        {children}
       </div>
     </section>
   );
 }
 
-/** What the tile is: offline when the camera is not here, whatever its last call was. */
-function tileState(camera: Camera, feed: Feed): Exclude<FeedState, 'idle'> {
+type Shown = Exclude<FeedState, 'idle'> | 'storage';
+
+/**
+ * What a picture is: the storage's where the camera's doesn't get through; offline when the camera
+ * is not here, whatever its last call was.
+ */
+export function shownState(camera: Camera, feed: Feed): Shown {
   if (feed.state === 'live') return 'live';
   if (!camera.peer) return 'offline';
+  if (feed.blocked && feed.substituted) return 'storage';
   return feed.state === 'idle' || feed.state === 'offline' ? 'connecting' : feed.state;
 }
 
 function Tile({ camera, now }: { camera: Camera; now: number }) {
   const feed = app.feed(camera.jid);
-  const state = tileState(camera, feed);
+  const state = shownState(camera, feed);
   return (
     <Link
       to={cameraPath(camera.jid)}
@@ -86,7 +124,7 @@ function Tile({ camera, now }: { camera: Camera; now: number }) {
       data-state={state}
     >
       <div class="pic">
-        <Picture feed={feed} state={state} />
+        <Picture camera={camera} feed={feed} state={state} />
         <Over camera={camera} feed={feed} state={state} now={now} />
       </div>
       <Tape camera={camera} now={now} />
@@ -95,6 +133,7 @@ function Tile({ camera, now }: { camera: Camera; now: number }) {
         <span class="grow" />
         <Watchers viewers={camera.peer ? camera.status?.viewers : undefined} />
         {state === 'live' && feed.route && <span class="m2">{feed.route}</span>}
+        {state === 'storage' && <span class="m2">By storage</span>}
         {state === 'connecting' && <span class="xs m3">connecting</span>}
         <Rec camera={camera} now={now} />
       </div>
@@ -103,18 +142,47 @@ function Tile({ camera, now }: { camera: Camera; now: number }) {
 }
 
 /** The picture: a video while it is seen, and the last picture in its place while there is none. */
-export function Picture({ feed, state }: { feed: Feed; state: string }) {
+interface PictureProps {
+  camera: Camera;
+  feed: Feed;
+  state: string;
+  sound?: boolean;
+}
+
+export function Picture({ camera, feed, state, sound }: PictureProps) {
   const video = useRef<HTMLVideoElement>(null);
+  useEffect(() => {
+    if (video.current) video.current.muted = !sound;
+  }, [sound]);
   useSeen(video, (element) => feed.watch(element), feed);
   return (
     <>
       <video ref={video} muted playsInline autoPlay tabIndex={-1} aria-hidden="true" />
-      {state !== 'live' && <LastPicture feed={feed} />}
+      {state !== 'live' && state !== 'storage' && (
+        <LastPicture camera={camera} feed={feed} state={state} />
+      )}
+      {feed.blocked && camera.peer && <StoragePicture camera={camera} feed={feed} />}
     </>
   );
 }
 
-function LastPicture({ feed }: { feed: Feed }) {
+function LastPicture({ camera, feed, state }: PictureProps) {
+  if (feed.picture) return <KeptPicture feed={feed} />;
+  return state === 'offline' ? <StoredPicture camera={camera} /> : null;
+}
+
+/** Of a camera that was offline before this page was opened: the newest picture in storage. */
+function StoredPicture({ camera }: { camera: Camera }) {
+  const thumbs = useThumbnails(camera);
+  const newest = camera.durableUntil ?? camera.lastSeen;
+  useEffect(() => {
+    if (newest !== null) thumbs?.want(newest - 2, LAST_INTERVAL);
+  }, [thumbs, newest === null]);
+  const picture = newest === null ? null : (thumbs?.near(newest, 60 * LAST_INTERVAL) ?? null);
+  return picture && <Thumb picture={picture} width={480} height={270} class="last" />;
+}
+
+function KeptPicture({ feed }: { feed: Feed }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const kept = feed.picture;
   useEffect(() => {
@@ -128,7 +196,7 @@ function LastPicture({ feed }: { feed: Feed }) {
 }
 
 /** Runs `watch` while the element is in view and the tab is seen. */
-function useSeen(
+export function useSeen(
   ref: { current: HTMLVideoElement | null },
   watch: (video: HTMLVideoElement) => () => void,
   feed: Feed,
@@ -179,6 +247,7 @@ export function Over({ camera, feed, state, now }: OverProps) {
       </div>
     );
   }
+  if (feed.blocked && state !== 'live') return <NoWay camera={camera} state={state} />;
   if (state !== 'reconnecting' || feed.pictureAt === null) return null;
   const age = Math.round((Date.now() - feed.pictureAt) / 1000);
   return (
@@ -188,6 +257,20 @@ export function Over({ camera, feed, state, now }: OverProps) {
         <path d="M8 2a6 6 0 0 1 6 6" fill="none" stroke="#F0F1EC" stroke-width="2" />
       </svg>
       Reconnecting. Picture is {span(age)} old.
+    </div>
+  );
+}
+
+/** WebRTC doesn't get through: what is shown instead, and what would help. */
+function NoWay({ camera, state }: { camera: Camera; state: string }) {
+  const storage = camera.storage !== null && app.room.online(camera.storage) !== null;
+  return (
+    <div class="pill noway" role="status">
+      {state === 'storage'
+        ? "The camera's own picture doesn't get through this network. These are the storage's, some seconds old."
+        : storage
+          ? "The camera's picture doesn't get through this network. Asking the storage for its own."
+          : "The camera's picture doesn't get through this network. Another network helps, or a relay on the server (web.toml → ice.turn)."}
     </div>
   );
 }

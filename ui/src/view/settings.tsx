@@ -1,10 +1,27 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import type { SignIn } from '../core/api.ts';
+import { bare, initials, personName } from '../core/jid.ts';
 import type { Camera, Section } from '../core/room.ts';
-import { size } from '../core/time.ts';
-import { offlineSince } from '../core/words.ts';
-import { app, useNow, useStore } from './base.tsx';
+import { parseTime, size } from '../core/time.ts';
+import { moment, offlineSince } from '../core/words.ts';
+import { app, Icon, useNow, useStore } from './base.tsx';
+import { versionWords } from './facts.ts';
+import type { Wish } from './notices.ts';
+import { noticeWish, wishNotices } from './notices.ts';
 import { Shell, TitleHeader } from './shell.tsx';
 
-/** Who is signed in, and what the server's files say about locations and devices. */
+const PARTS = [
+  ['people', 'People'],
+  ['sessions', 'Sessions'],
+  ['devices', 'Locations & devices'],
+  ['invites', 'Tokens & invites'],
+  ['storage', 'Storage'],
+  ['alerts', 'Alerts'],
+  ['about', 'About this server'],
+] as const;
+
+/** Who and what there is. What the server's files rule is shown with its file and key. */
 export function Settings() {
   useStore();
   const now = useNow();
@@ -12,62 +29,314 @@ export function Settings() {
   return (
     <Shell page="settings" title="Settings" header={<TitleHeader title="Settings" now={now} />}>
       <div class="set">
-        <section>
-          <h2 class="h2">You</h2>
-          <div class="ro">
-            <span>Signed in as</span>
-            <b class="b ell">{app.session.jid}</b>
-            <button class="btn" onClick={() => void app.session.signOut()}>
-              Sign out
-            </button>
-          </div>
-        </section>
-        {sections.map((section) => (
-          <LocationRows key={section.name} section={section} now={now} />
-        ))}
-        <p class="s m2">
-          Locations, devices and people are set in the server's file <code>web.toml</code>.
-        </p>
+        <nav aria-label="Settings">
+          {PARTS.map(([id, title]) => (
+            <a key={id} href={`#${id}`}>
+              {title}
+            </a>
+          ))}
+        </nav>
+        <div class="parts">
+          <People sections={sections} />
+          <Sessions now={now} />
+          <Devices sections={sections} now={now} />
+          <Invites />
+          <Storage sections={sections} />
+          <Alerts />
+          <About />
+        </div>
       </div>
     </Shell>
   );
 }
 
-function LocationRows({ section, now }: { section: Section; now: number }) {
+interface PartProps {
+  id: (typeof PARTS)[number][0];
+  children: ComponentChildren;
+  locked?: boolean;
+}
+
+function Part({ id, children, locked }: PartProps) {
+  const title = PARTS.find(([name]) => name === id)?.[1];
   return (
-    <section>
-      <h2 class="h2">{section.title}</h2>
-      <div class="ro">
-        <span>Time zone</span>
-        <b class="b">{section.zone ?? "this browser's"}</b>
-        <code>web.toml → locations.{section.name}.timezone</code>
+    <section id={id} aria-label={title}>
+      <div class="row">
+        <h2 class="h2">{title}</h2>
+        {locked && (
+          <span class="s m2 row">
+            <Icon name="lock" />
+            You can read these here and change them in the server's files
+          </span>
+        )}
       </div>
-      {section.cameras.map((camera) => (
-        <div class="ro" key={camera.jid}>
-          <span>{camera.name}</span>
-          <b class="b">{connection(camera, now)}</b>
-          <code>{camera.jid}</code>
-        </div>
-      ))}
-      {section.storage && <StorageRow jid={section.storage} />}
+      {children}
     </section>
   );
 }
 
-function connection(camera: Camera, now: number): string {
-  return camera.peer ? 'connected' : offlineSince(camera, now);
+/** A value that a file rules. */
+function Fixed({ name, value, source }: { name: string; value: string; source: string }) {
+  return (
+    <div class="ro">
+      <span>{name}</span>
+      <b class="b">{value}</b>
+      <code>{source}</code>
+    </div>
+  );
 }
 
-function StorageRow({ jid }: { jid: string }) {
+function People({ sections }: { sections: Section[] }) {
+  const me = bare(app.room.jid) || app.session.jid || '';
+  const here = new Set([me, ...app.room.people().map((peer) => bare(peer.jid))]);
+  const allowed = app.room.locations.flatMap(
+    (location) => (location as { users?: string[] | null }).users ?? [],
+  );
+  const jids = [...new Set([me, ...allowed, ...here])].filter(Boolean);
+  const places = (jid: string): string =>
+    app.room.locations
+      .filter((location) => (location as { users?: string[] | null }).users?.includes(jid))
+      .map((location) => location.title || location.name)
+      .join(', ');
+  return (
+    <Part id="people">
+      <ul class="who-list">
+        {jids.map((jid) => (
+          <li key={jid}>
+            <span class="av" aria-hidden="true">
+              {initials(jid)}
+            </span>
+            <span class="ell">
+              <b class="b">{personName(jid)}</b> {jid === me && <span class="m2">you</span>}
+              <br />
+              <span class="s m2">{jid}</span>
+            </span>
+            <span class="s m2 hide-m">{places(jid) || (sections.length > 1 ? 'all locations' : '')}</span>
+            <span class="s m2">{here.has(jid) ? 'here now' : 'not here'}</span>
+            {jid === me ? (
+              <button class="btn" onClick={() => void app.session.signOut()}>
+                Sign out
+              </button>
+            ) : (
+              <span />
+            )}
+          </li>
+        ))}
+      </ul>
+      <Fixed
+        name="Who may sign in"
+        value="on the server"
+        source="web.toml → userauth.allowed-emails"
+      />
+      <Fixed
+        name="A sign-in lasts at most"
+        value="on the server"
+        source="web.toml → userauth.session-lifetime"
+      />
+    </Part>
+  );
+}
+
+function Sessions({ now }: { now: number }) {
+  const [sessions, set] = useState<SignIn[] | null>(null);
+  const [failed, setFailed] = useState(false);
+  const load = async (): Promise<void> => set(await app.api.sessions());
+  useEffect(() => void load(), []);
+  const end = async (id: string): Promise<void> => {
+    setFailed(!(await app.api.endSession(id)));
+    await load();
+  };
+  const at = (time: string): string => moment(parseTime(time), null, now);
+  return (
+    <Part id="sessions">
+      {sessions === null && (
+        <p class="m2 s">
+          This browser is signed in as {app.session.jid}. Other browsers are not listed by this
+          server.
+        </p>
+      )}
+      {failed && (
+        <p class="s lost" role="alert">
+          That session could not be ended. Try again.
+        </p>
+      )}
+      <ul class="who-list">
+        {(sessions ?? []).map((one) => (
+          <li key={one.id}>
+            <Icon name="live" />
+            <span class="ell">
+              <b class="b">{one.device}</b>
+              <br />
+              <span class="s m2">{one.here ? `this one · ${one.network}` : one.network}</span>
+            </span>
+            <span class="s m2 hide-m">since {at(one.since)}</span>
+            <span class="s m2">{one.here ? 'now' : `seen ${at(one.lastSeen)}`}</span>
+            {one.here ? (
+              <span />
+            ) : (
+              <button
+                class="btn"
+                aria-label={`End the session of ${one.device}, since ${at(one.since)}`}
+                onClick={() => void end(one.id)}
+              >
+                End
+              </button>
+            )}
+          </li>
+        ))}
+      </ul>
+    </Part>
+  );
+}
+
+function Devices({ sections, now }: { sections: Section[]; now: number }) {
+  return (
+    <Part id="devices" locked>
+      {sections.map((section) => (
+        <div key={section.name} class="place">
+          <h3 class="b">{section.title}</h3>
+          <Fixed
+            name="Time zone"
+            value={section.zone ?? "this browser's"}
+            source={`web.toml → locations.${section.name}.timezone`}
+          />
+          {section.cameras.map((camera) => (
+            <Fixed
+              key={camera.jid}
+              name={camera.name}
+              value={connection(camera, now)}
+              source={camera.jid}
+            />
+          ))}
+          <Fixed
+            name="Storage"
+            value={section.storage ?? 'none'}
+            source={`web.toml → locations.${section.name}.storage`}
+          />
+        </div>
+      ))}
+    </Part>
+  );
+}
+
+function connection(camera: Camera, now: number): string {
+  if (!camera.peer) return offlineSince(camera, now);
+  const version = versionWords(camera);
+  return version ? `connected, ${version}` : 'connected';
+}
+
+function Invites() {
+  return (
+    <Part id="invites">
+      <p class="s m2">
+        A new camera is named in <code>web.toml</code> and gets a token of its own: by a code that
+        works once, or by the token itself. Both are made on the server.
+      </p>
+      <Command what="A code for a new device" command="ucam invite JID --config web.toml" />
+      <Command what="… typed there" command="ucam enroll URL CODE" />
+      <Command what="A token by hand" command="ucam token JID --config web.toml" />
+      <Command what="A token for players" command="ucam token JID --play --config web.toml" />
+      <Fixed
+        name="A device's token lives"
+        value="on the server"
+        source="web.toml → deviceauth.token-validity"
+      />
+    </Part>
+  );
+}
+
+function Command({ what, command }: { what: string; command: string }) {
+  return (
+    <div class="ro">
+      <span>{what}</span>
+      <code class="command">{command}</code>
+      <span />
+    </div>
+  );
+}
+
+function Storage({ sections }: { sections: Section[] }) {
+  const storages = sections.filter(({ storage }) => storage !== null);
+  return (
+    <Part id="storage" locked>
+      {storages.length === 0 && <p class="s m2">No location has a storage: nothing is recorded.</p>}
+      {storages.map(({ name, title, storage }) => (
+        <StorageRows key={name} title={title} jid={storage ?? ''} />
+      ))}
+    </Part>
+  );
+}
+
+function StorageRows({ title, jid }: { title: string; jid: string }) {
   const peer = app.room.online(jid);
   const { bytes, maxspace } = peer?.status ?? {};
   const used = typeof bytes === 'number' ? `, ${size(bytes)} used` : '';
-  const of = used && typeof maxspace === 'number' ? ` of ${size(maxspace)}` : '';
+  const limit = typeof maxspace === 'number' ? size(maxspace) : 'what the disk has';
   return (
-    <div class="ro">
-      <span>Storage</span>
-      <b class="b">{peer ? `connected${used}${of}` : 'not connected'}</b>
-      <code>{jid}</code>
+    <div class="place">
+      <h3 class="b">{title}</h3>
+      <Fixed name="Storage" value={peer ? `connected${used}` : 'not connected'} source={jid} />
+      <Fixed
+        name="Keeps at most"
+        value={peer ? limit : 'not known now'}
+        source="storage.toml → storage.maxspace"
+      />
+      <Fixed
+        name="Leaves free on the disk"
+        value="on the storage"
+        source="storage.toml → storage.reserve"
+      />
     </div>
+  );
+}
+
+function Alerts() {
+  const [wish, setWish] = useState<Wish>(() => noticeWish());
+  const change = async (on: boolean): Promise<void> => {
+    await wishNotices(on);
+    setWish(noticeWish());
+  };
+  const words: Record<Wish, string> = {
+    on: 'You are told here when a camera stops recording, while a tab of this page is open.',
+    off: 'This browser can tell you when a camera stops recording, while a tab of this page is open.',
+    refused: 'Notices of this site are refused in this browser. Allow them in its site settings.',
+    none: 'This browser shows no notices of this site: they need https, and a window that is not private.',
+  };
+  return (
+    <Part id="alerts">
+      <div class="ro">
+        <span>On this device</span>
+        <span class="s m2">{words[wish]}</span>
+        {(wish === 'on' || wish === 'off') && (
+          <button class="btn" aria-pressed={wish === 'on'} onClick={() => void change(wish === 'off')}>
+            {wish === 'on' ? 'Stop telling me' : 'Tell me'}
+          </button>
+        )}
+      </div>
+      <Fixed name="Mails go to" value="on the server" source="web.toml → alerts.emails" />
+      <Fixed name="… after" value="on the server" source="web.toml → alerts.after" />
+    </Part>
+  );
+}
+
+function About() {
+  const [version, set] = useState('');
+  useEffect(() => {
+    void app.api.version().then((found) => set(found ?? 'not known'));
+  }, []);
+  return (
+    <Part id="about">
+      <Fixed name="Version" value={version} source={location.host} />
+      <Fixed name="Web address" value={location.host} source="web.toml → http.public-url" />
+      <Fixed
+        name="Relay when Direct fails"
+        value={app.room.iceServers.some(({ urls }) => urls.some((url) => url.startsWith('turn')))
+          ? 'on'
+          : 'none'}
+        source="web.toml → ice.turn"
+      />
+      <p class="s m2">
+        <a href="/assets/licences.txt">Licences</a>
+      </p>
+    </Part>
   );
 }

@@ -7,6 +7,7 @@ from ucam.base.times import format_utc
 from ucam.storage.database import Database
 from ucam.storage.layout import Place
 from ucam.storage.playback.answers import Answer, Request, json_answer
+from ucam.storage.playback.backlog import arrived_later
 from ucam.storage.playback.library import DAY_US, Library, Query
 from ucam.storage.playback.views import activity, bytes_per_us, merge, stretch, touches
 from ucam.storage.records import Gap
@@ -73,6 +74,7 @@ async def timeline(library: Library, place: Place, query: Query) -> Answer:
     ]
     stretches = [(chunk.id, chunk.end_us) for chunk in chunks]
     stretches += [(chunk.id, chunk.end_us) for chunk in live]
+    late = await library.index.run(arrived_later, place, chunks, (from_us, to_us))
     held = library.on_device(place)
     return json_answer(
         {
@@ -89,6 +91,9 @@ async def timeline(library: Library, place: Place, query: Query) -> Answer:
                 stretch(span.from_us, span.to_us)
                 for span in await library.index.run(Database.protected, place)
                 if touches((span.from_us, span.to_us), from_us, to_us)
+            ],
+            "arrived-later": [
+                stretch(*span) for span in merge(late, from_us, to_us) if span[1] > span[0]
             ],
             "on-device": [stretch(*held)] if held and touches(held, from_us, to_us) else [],
             "activity": activity(chunks, live, changes, from_us, to_us),

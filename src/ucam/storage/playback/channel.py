@@ -15,10 +15,12 @@ from typing import Protocol
 import msgspec
 
 from ucam.storage.playback.answers import Answer, Endless, Method, Request, problem
+from ucam.storage.playback.congestion import PACKET_BYTES
 
 _log = logging.getLogger(__name__)
-PIECE_BYTES = 16 * 1024  # one SCTP message; 64 KiB is what a browser takes at most
-READ_BYTES = 256 * 1024
+# One SCTP message, with its number fourteen full packets; 64 KiB is what a browser takes at most.
+PIECE_BYTES = 14 * PACKET_BYTES - 4
+READ_BYTES = 16 * PIECE_BYTES
 HIGH_BYTES = 256 * 1024
 LOW_BYTES = 64 * 1024
 # More requests at a time are answered 429: a page needs a handful.

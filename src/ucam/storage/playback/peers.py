@@ -26,6 +26,7 @@ from ucam.protocol.messages import (
     OfferMedia,
     RequestMedia,
 )
+from ucam.storage.playback import sctp
 from ucam.storage.playback.channel import LOW_BYTES, Channel
 from ucam.storage.playback.handler import Handler
 
@@ -64,6 +65,7 @@ class Peers:
         self._send = send
         self._tasks = tasks
         self._peers: dict[tuple[str, str], Peer] = {}
+        sctp.install()
         self.ice_servers: tuple[IceServer, ...] = ()
 
     @property

@@ -1,0 +1,120 @@
+import type { Session } from './session.ts';
+
+// What the web application tells over HTTP. A server that doesn't know a resource answers 404: what
+// hangs on it is not shown then.
+
+export interface SignIn {
+  id: string;
+  /** The one that asks. */
+  here: boolean;
+  device: string;
+  network: string;
+  since: string;
+  lastSeen: string;
+}
+
+interface WireSession {
+  id: string;
+  this?: boolean;
+  current?: boolean;
+  agent?: string;
+  device?: string;
+  network?: string;
+  since: string;
+  'last-seen': string;
+}
+
+export interface AuditEntry {
+  time: string;
+  what: string;
+  who: string | null;
+  about: string | null;
+  network: string | null;
+  detail: string | null;
+}
+
+interface WireEntry {
+  time: string;
+  what: string;
+  who?: string | null;
+  object?: string | null;
+  about?: string | null;
+  network?: string | null;
+  'from-network'?: string | null;
+  detail?: string | null;
+}
+
+export interface Audit {
+  entries: AuditEntry[];
+  /** What each `what` means, where the server says so. */
+  actions: Record<string, string>;
+}
+
+export class Api {
+  readonly #session: Session;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /** Where this person is signed in; null: the server doesn't tell. */
+  async sessions(): Promise<SignIn[] | null> {
+    const answer = await this.#get<{ sessions: WireSession[] }>('/sessions');
+    return (
+      answer?.sessions.map((one) => ({
+        id: one.id,
+        here: one.this ?? one.current ?? false,
+        device: one.agent || one.device || 'A browser',
+        network: one.network ?? '',
+        since: one.since,
+        lastSeen: one['last-seen'],
+      })) ?? null
+    );
+  }
+
+  /** True when that session is over. */
+  async endSession(id: string): Promise<boolean> {
+    const answer = await this.#ask(`/sessions/${encodeURIComponent(id)}`, 'DELETE');
+    return answer !== null && (answer.ok || answer.status === 404);
+  }
+
+  /** Newest first; null: the server keeps no audit log, or doesn't show it. */
+  async audit(from: string, to: string): Promise<Audit | null> {
+    const answer = await this.#get<{ entries: WireEntry[]; actions?: Record<string, string> }>(
+      `/audit?from=${encodeURIComponent(from)}&to=${encodeURIComponent(to)}`,
+    );
+    if (!answer) return null;
+    return {
+      entries: answer.entries.map((one) => ({
+        time: one.time,
+        what: one.what,
+        who: one.who ?? null,
+        about: one.object ?? one.about ?? null,
+        network: one.network ?? one['from-network'] ?? null,
+        detail: one.detail ?? null,
+      })),
+      actions: answer.actions ?? {},
+    };
+  }
+
+  /** The server's version; null when it can't be told. */
+  async version(): Promise<string | null> {
+    return (await this.#get<{ version?: string }>('/healthz'))?.version ?? null;
+  }
+
+  async #get<T>(path: string): Promise<T | null> {
+    const answer = await this.#ask(path, 'GET');
+    const json = answer?.headers.get('content-type')?.includes('json');
+    return answer?.ok && json ? ((await answer.json()) as T) : null;
+  }
+
+  async #ask(path: string, method: string): Promise<Response | null> {
+    const { token } = this.#session;
+    if (!token) return null;
+    try {
+      return await fetch(path, { method, headers: { authorization: `Bearer ${token}` } });
+    } catch {
+      return null;
+    }
+  }
+}

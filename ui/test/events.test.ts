@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fromNoticed, fromTimeline, ordered } from '../src/core/events.ts';
+import type { Camera } from '../src/core/room.ts';
+import { Room } from '../src/core/room.ts';
+
+const NOW = Date.parse('2026-09-17T14:02:00Z') / 1000;
+const YARD = { jid: 'yard@shop.loc', name: 'Yard', zone: 'UTC' } as Camera;
+
+test('gaps with their reasons, and what arrived later', () => {
+  const activity = { interval: 0, values: [] };
+  const data = {
+    from: NOW - 9000,
+    to: NOW,
+    spans: [],
+    onDevice: [],
+    activity,
+    gaps: [
+      { from: NOW - 5000, to: NOW - 4640, reason: 'The device restarted.' },
+      { from: NOW - 10, to: NOW - 9, reason: 'too short to tell' },
+    ],
+    later: [{ from: NOW - 8000, to: NOW - 7400 }],
+  };
+  assert.deepEqual(
+    ordered(fromTimeline(YARD, data)).map(({ text }) => text),
+    [
+      'recorded nothing for 6 min: the device restarted.',
+      'kept 10 min on the device. All of it arrived.',
+    ],
+  );
+});
+
+test('the same event is told once, the newest first', () => {
+  const came = fromNoticed({ at: NOW, jid: YARD.jid, what: 'came' }, YARD);
+  const left = fromNoticed({ at: NOW - 60, jid: YARD.jid, what: 'left' }, YARD);
+  assert.deepEqual(
+    ordered([left, came, left]).map(({ at }) => at),
+    [NOW, NOW - 60],
+  );
+  assert.match(left.text, /^lost its network at 14:01\./);
+});
+
+test('the room notices devices that come, go, and record elsewhere', () => {
+  const room = new Room();
+  const from = 'yard@shop.loc/1';
+  const peer = { jid: from, name: 'Yard', role: 'device' as const, location: 'shop', capabilities: [] };
+  room.apply({ type: 'Connect', ...peer }, NOW);
+  room.apply({ type: 'Status', from, recording: 'stored', spool: { bytes: 0, seconds: 1 } }, NOW);
+  room.apply({ type: 'Status', from, recording: 'spooled', spool: { bytes: 9, seconds: 20 } }, NOW + 20);
+  room.apply({ type: 'Status', from, recording: 'spooled', spool: { bytes: 9, seconds: 50 } }, NOW + 50);
+  room.apply({ type: 'Status', from, recording: 'stored', spool: { bytes: 0, seconds: 1 } }, NOW + 60);
+  room.apply({ type: 'Connect', ...peer, jid: 'mara@x/1', role: 'user' }, NOW);
+  room.apply({ type: 'Disconnect', ...peer }, NOW + 70);
+  assert.deepEqual(
+    room.noticed.map(({ what }) => what),
+    ['came', 'spooled', 'stored', 'left'],
+  );
+  const location = { name: 'shop', title: '', timezone: null, storage: null, devices: [] };
+  room.locations = [{ ...location, devices: [{ jid: YARD.jid, name: 'Yard', 'last-seen': null }] }];
+  assert.deepEqual(room.sections()[0]?.cameras[0]?.waited, [{ from: NOW, to: NOW + 50 }]);
+});
