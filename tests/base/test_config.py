@@ -94,8 +94,8 @@ def test_relative_paths_are_taken_from_the_files_folder(tmp_path: Path) -> None:
     assert load(tmp_path / "x.toml", Kind).place == tmp_path / "outbox"
 
 
-def test_a_state_that_this_version_lacks_is_told() -> None:
-    text = changed("web", "[ice]", '[state]\nurl = "redis://x"\n[ice]')
+def test_a_state_that_is_neither_a_file_nor_redis_is_told() -> None:
+    text = changed("web", "[ice]", '[state]\nurl = "postgres://x"\n[ice]')
     with pytest.raises(ConfigError, match=r'x\.toml:\d+: state\.url: .*"sqlite"'):
         parse(text, WebConfig, source=Path("x.toml"))
 

@@ -19,6 +19,7 @@ from ucam.protocol.messages import (
     Chat,
     EndMedia,
     Error,
+    Locate,
     OfferMedia,
     RequestMedia,
     Status,
@@ -57,6 +58,7 @@ POLICIES: dict[str, Pairs] = {
     "OfferMedia to all": each(DEVICES, ALL),
     "AnswerMedia": each(VIEWERS, DEVICES),
     "EndMedia": each(VIEWERS, DEVICES) | each(DEVICES, VIEWERS),
+    "Locate": each(VIEWERS, ["device"]),
     "Chat to one": each([*VIEWERS, *DEVICES], [*VIEWERS, *DEVICES]),
     "Chat to all": each([*VIEWERS, *DEVICES], ALL),
     "Status": each(DEVICES, ALL),
@@ -124,6 +126,8 @@ def message(row: str, to: str) -> AnyMessage:
             return AnswerMedia(sdp="v=0", **call)
         case "EndMedia":
             return EndMedia(**call)
+        case "Locate":
+            return Locate(to=to, **lie)
         case "Chat to one":
             return Chat(text="hello", to=to, **lie)
         case "Chat to all":
