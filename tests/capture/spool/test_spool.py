@@ -351,3 +351,26 @@ async def test_sound_that_is_confirmed_is_not_sent_again_with_its_pictures(tmp_p
             spool.take()
             sent.append((item.unit.number, item.unit.audio))
         assert sent == [(5, False), (6, False), (7, False), (7, True)]
+
+
+async def test_sound_on_the_disk_that_waits_for_the_next_picture_is_sent_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    away = Away()
+    away.now = True
+    async with spooling(tmp_path, away) as spool:
+        for number in range(8):
+            spool.append(A, unit(number, size=SIZE // 2))
+            spool.append(A, sound(number))
+            spool.append(A, sound(number, late_us=110_000))
+        async with asyncio.timeout(10):
+            while spool.on_disk < 8 * (SIZE // 2):
+                await asyncio.sleep(0.01)
+    async with spooling(tmp_path, Away()) as spool:
+        spool.confirm("aaaa", 4)
+        spool.rewind()
+        sent: list[tuple[int, bool, int]] = []
+        while len(sent) < 3 and (item := await spool.poll()) is not None:
+            spool.take()
+            sent.append((item.unit.number, item.unit.audio, item.unit.utc_us))
+        assert sent == [(4, True, 510_000), (5, False, 500_000), (5, True, 510_000)]
