@@ -2,13 +2,14 @@
 
 import sys
 
-from bench import catchup, index, ingest, live, play
+from bench import capture, catchup, index, ingest, live, play
 
 ALL = {
     "ingest": ingest.main,
     "catchup": catchup.main,
     "play": play.main,
     "live": live.main,
+    "capture": capture.main,
     "index": index.main,
 }
 
