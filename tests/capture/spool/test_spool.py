@@ -85,7 +85,7 @@ def numbers(name: Run, first: int, last: int) -> list[tuple[str, int]]:
 
 
 async def settled(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -363,7 +363,7 @@ async def test_sound_on_the_disk_that_waits_for_the_next_picture_is_sent_after_a
             spool.append(A, unit(number, size=SIZE // 2))
             spool.append(A, sound(number))
             spool.append(A, sound(number, late_us=110_000))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while spool.on_disk < 8 * (SIZE // 2):
                 await asyncio.sleep(0.01)
     async with spooling(tmp_path, Away()) as spool:
