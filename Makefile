@@ -52,6 +52,10 @@ faults: setup-tests ## networks cut, programs killed at random, clocks that step
 	UCAM_FAULTS_KILLS=$${UCAM_FAULTS_KILLS:-20} UCAM_FAULTS_CUTS=$${UCAM_FAULTS_CUTS:-1,30,600} \
 	  $(BIN)/pytest -q -s tests/faults
 
+soak: setup-tests ## viewers: 200 joins and leaves, a minute of hostile ones (ten minutes)
+	UCAM_FAULTS_JOINS=$${UCAM_FAULTS_JOINS:-200} UCAM_FAULTS_CALLS_S=$${UCAM_FAULTS_CALLS_S:-60} \
+	  $(BIN)/pytest -q -s tests/faults/test_calls.py
+
 browser: setup-tests ## in Chromium, against the real programs
 	$(BIN)/pytest -q -m browser
 
