@@ -57,6 +57,10 @@ faults: setup-tests ## networks cut, programs killed at random, clocks that step
 fuzz: setup-tests ## random requests to the web application, ten minutes each
 	UCAM_FUZZ_S=600 $(BIN)/pytest -q -s -m fuzz
 
+soak: setup-tests ## viewers: 200 joins and leaves, a minute of hostile ones (ten minutes)
+	UCAM_FAULTS_JOINS=$${UCAM_FAULTS_JOINS:-200} UCAM_FAULTS_CALLS_S=$${UCAM_FAULTS_CALLS_S:-60} \
+	  $(BIN)/pytest -q -s tests/faults/test_calls.py
+
 browser: setup-tests ## in Chromium, against the real programs
 	$(BIN)/pytest -q -m browser
 

@@ -2,13 +2,14 @@
 
 import sys
 
-from bench import catchup, channel, index, ingest, live, page, play, room
+from bench import capture, catchup, channel, index, ingest, live, page, play, room
 
 ALL = {
     "ingest": ingest.main,
     "catchup": catchup.main,
     "play": play.main,
     "live": live.main,
+    "capture": capture.main,
     "index": index.main,
     "room": room.main,
     "page": page.main,

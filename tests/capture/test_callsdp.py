@@ -13,6 +13,7 @@ from ucam.capture.callsdp import (
     readiness,
 )
 from ucam.capture.run import Run
+from ucam.media.track import AudioTrack
 from ucam.protocol.messages import IceServer
 
 ANSWER = "\r\n".join(
@@ -122,3 +123,43 @@ def test_readiness_describes_the_track() -> None:
     assert "profile-level-id=42c01f" in text
     assert "[x=1280,y=720]" in text
     assert profile_level_id(TRACK) == "42c01f"
+
+
+SOUND = "\r\n".join(
+    (
+        "m=audio 9 UDP/TLS/RTP/SAVPF 97",
+        "c=IN IP4 0.0.0.0",
+        "a=recvonly",
+        "a=mid:audio1",
+        "a=rtpmap:97 opus/48000/2",
+        "",
+    )
+)
+
+
+def test_an_answer_with_sound() -> None:
+    answered = ANSWER + SOUND
+    assert checked_answer(answered, profile_level_id="42c01f", sound=True).endswith(SOUND)
+    refused = SOUND.replace("audio 9", "audio 0").replace("SAVPF 97", "SAVPF 0")
+    assert checked_answer(ANSWER + refused, profile_level_id="42c01f", sound=True)
+    for wrong in ("", SOUND.replace("97", "98"), SOUND.replace("m=audio", "m=video"), 2 * SOUND):
+        with pytest.raises(AnswerError):
+            checked_answer(ANSWER + wrong, profile_level_id="42c01f", sound=True)
+    with pytest.raises(AnswerError):  # none was offered
+        checked_answer(answered, profile_level_id="42c01f")
+
+
+def test_who_cannot_play_h265_is_told_so() -> None:
+    answer = ANSWER.replace("m=video 9", "m=video 0").replace("SAVPF 96 97", "SAVPF 0")
+    with pytest.raises(AnswerError, match=r"H\.265, which your browser can't play live"):
+        checked_answer(answer)
+    with pytest.raises(AnswerError, match="wants no video"):
+        checked_answer(answer, profile_level_id="42c01f")
+
+
+def test_readiness_describes_h265_and_sound() -> None:
+    run = Run(replace(TRACK, codec="h265"), AudioTrack.opus(1))
+    text = readiness(run)
+    assert "H265/90000" in text
+    assert "profile-level-id" not in text
+    assert "a=rtpmap:97 opus/48000/2" in text

@@ -75,7 +75,7 @@ class TinyStorage:
     def address(self) -> Address:
         return Address("127.0.0.1", self.port, self.fingerprint)
 
-    async def until(self, run: str, number: int, limit_s: float = 8) -> None:
+    async def until(self, run: str, number: int, limit_s: float = 30) -> None:
         """Wait for that access unit."""
         async with asyncio.timeout(limit_s):
             while number not in self.units.get(run, {}):

@@ -40,6 +40,8 @@ MAX_WAITING_BYTES = 1_000_000
 MAX_CANDIDATES = 100
 # Pictures that are replayed to a new viewer follow each other this fast: he catches up at once.
 REPLAY_STEP_NS = 1_000_000
+# After the camera's start, a Pi 2 may need this for the host of calls.
+HOST_WITHIN_S = 20.0
 # A process that was asked to end and is still there is killed.
 END_WITHIN_S = 1.2
 
@@ -111,11 +113,14 @@ async def _start(end: socket.socket) -> Process:
 class CallHandlers:
     """What the owner does on the events of a call; all in the loop.
 
+    `answered`: the connection is on its way, and a keyframe had better be.
+
     `offer` gets an SDP, `candidate` its text and m-line number, `ended` a sentence (once).
     """
 
     offer: Callable[[str], None]
     candidate: Callable[[str, int], None]
+    answered: Callable[[], None]
     connected: Callable[[], None]
     keyframe_wanted: Callable[[], None]
     ended: Callable[[str], None]
@@ -165,10 +170,12 @@ class RemoteCall:
         self._pictures = _Pipe()
         self._sounds = _Pipe()
         self._needs_keyframe = True
+        self._held: list[tuple[Picture, bytes]] = []
         self._candidates = 0
         self._answered = False
         self.connected = False
-        self.heard_at_s = self._loop.time()
+        # The viewer's time runs from when the process is there.
+        self.heard_at_s = self._loop.time() + HOST_WITHIN_S
         self._loop.add_reader(self._control, self._read)
 
     async def start(self) -> None:
@@ -202,6 +209,7 @@ class RemoteCall:
         if not self._answered:
             self._answered = True
             self._say(Answer(sdp))
+            self._handlers.answered()
 
     def candidate(self, text: str, line: int | None) -> None:
         """A candidate of the viewer; what is none is passed over, too many end the call."""
@@ -210,6 +218,13 @@ class RemoteCall:
             self._end("too many ICE candidates")
         else:
             self._say(Candidate(text, line))
+
+    def release(self) -> bool:
+        """Send what was captured since the answer; False when there was no keyframe in it."""
+        held, self._held = self._held, []
+        for picture, packet in held:
+            self._push(picture, packet)
+        return bool(held)
 
     def replay(self, pictures: list[Picture]) -> None:
         """Begin with pictures of the past (from a keyframe), squeezed into the last moments."""
@@ -221,11 +236,19 @@ class RemoteCall:
         """A picture as it is captured; `packet`: as `gdp` writes it."""
         if self.connected:
             self._push(picture, packet)
+        elif self._answered:
+            self._hold(picture, packet)
 
     def sound(self, sound: Coded, packet: bytes) -> None:
         """Sound as it is captured; what finds no room is left out."""
         if self.connected:
             self._sounds.write(sound, packet)
+
+    def _hold(self, picture: Picture, packet: bytes) -> None:
+        if picture.keyframe or sum(len(one) for _, one in self._held) > MAX_WAITING_BYTES:
+            self._held.clear()
+        if picture.keyframe or self._held:
+            self._held.append((picture, packet))
 
     def _push(self, picture: Picture, packet: bytes) -> None:
         if self._over or (self._needs_keyframe and not picture.keyframe):
@@ -260,6 +283,7 @@ class RemoteCall:
             return
         if isinstance(message, Started):
             self._pid = message.pid
+            self.heard_at_s = self._loop.time()
         if self._over:
             return
         match message:

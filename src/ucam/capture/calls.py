@@ -242,15 +242,19 @@ class Calls:
         return CallHandlers(
             offer=offer,
             candidate=candidate,
+            answered=self._ask_for_keyframe,
             connected=lambda: self._begin(viewer),
             keyframe_wanted=self._ask_for_keyframe,
             ended=viewer.end,
         )
 
     def _begin(self, viewer: _Viewer) -> None:
-        if self.replays and self._kept and viewer.call is not None:
-            viewer.call.replay(self._kept)
-        else:
+        call = viewer.call
+        if call is None:
+            return
+        if self.replays and self._kept:
+            call.replay(self._kept)
+        elif not call.release():
             self._ask_for_keyframe()
 
     def _ask_for_keyframe(self) -> None:

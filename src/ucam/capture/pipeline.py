@@ -41,14 +41,11 @@ class Format:
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """What a pipeline gives. `clock_ns`: capture time on the monotonic clock. `buffer`: a
-    `Gst.Buffer` of the same bytes whose PTS is `clock_ns`.
-    """
+    """What a pipeline gives. `clock_ns`: capture time on the monotonic clock."""
 
     data: bytes
     clock_ns: int
     keyframe: bool
-    buffer: Any
     format: Format
 
 
@@ -201,12 +198,8 @@ class Pipeline(Generic[Item]):
             return None
         clock_ns = self._pipeline.get_base_time() + running_ns
         keyframe = not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)
-        size = buffer.get_size()
-        # Without its old time stamps; the bytes are shared, not copied.
-        copy = buffer.copy_region(Gst.BufferCopyFlags.FLAGS | Gst.BufferCopyFlags.MEMORY, 0, size)
-        copy.pts = clock_ns
-        data = buffer.extract_dup(0, size)
-        return self._item(data, clock_ns, keyframe, copy, self._format)
+        data = buffer.extract_dup(0, buffer.get_size())
+        return self._item(data, clock_ns, keyframe, self._format)
 
     def _read_bus(self) -> None:
         while (message := self._bus.pop()) is not None:

@@ -243,7 +243,7 @@ async def test_a_write_that_hangs_does_not_hang_the_loop(
         await write(disk, items(A, 0))
         monkeypatch.setattr(os, "fdatasync", slow)
         writing = asyncio.create_task(disk.write(items(A, 1), 1))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while disk.fault is None:
                 await asyncio.sleep(0.01)
         assert "has not answered" in disk.fault

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -12,8 +13,9 @@ import pytest
 from capture.samples import sound, unit
 from media.clips import clip
 from ucam.capture.run import Run
-from ucam.capture.spool import Spool
+from ucam.capture.spool import Spool, files
 from ucam.capture.spool import spool as spool_module
+from ucam.capture.spool.files import Notes, Segment
 from ucam.capture.spool.units import DAMAGED, FULL, OVERHEAD_BYTES
 from ucam.media.track import AudioTrack, VideoTrack
 
@@ -85,7 +87,7 @@ def numbers(name: Run, first: int, last: int) -> list[tuple[str, int]]:
 
 
 async def settled(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -266,6 +268,36 @@ async def test_a_stop_in_good_order_leaves_the_rest_on_the_disk(tmp_path: Path) 
         assert await taken(spool) == numbers(A, 5, 7)
 
 
+async def test_a_disk_that_hangs_at_the_start_keeps_nothing_from_being_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = Away()
+    away.now = True
+    async with spooling(tmp_path, away) as spool:
+        add(spool, A, 0, 9)
+        await settled(lambda: newest_on_disk(spool) == 9)
+    answers = threading.Event()
+    real = files.recover
+
+    def hanging(folder: Path) -> tuple[list[Segment], Notes, int]:
+        answers.wait(60)
+        return real(folder)
+
+    monkeypatch.setattr(files, "recover", hanging)
+    monkeypatch.setattr(spool_module, "OPEN_S", 0.05)
+    async with spooling(tmp_path, away) as spool:
+        add(spool, B, 0, 4)
+        assert await taken(spool) == numbers(B, 0, 4)
+        answers.set()
+        await settled(lambda: newest_on_disk(spool) == 4)
+        spool.rewind()
+        assert await taken(spool) == numbers(B, 0, 4)
+    # What was found too late comes with the next start.
+    async with spooling(tmp_path, away) as spool:
+        spool.rewind()
+        assert await taken(spool) == [*numbers(A, 0, 9), *numbers(B, 0, 4)]
+
+
 async def test_without_a_clock_nothing_is_sent_and_then_with_the_right_times(
     tmp_path: Path,
 ) -> None:
@@ -351,3 +383,26 @@ async def test_sound_that_is_confirmed_is_not_sent_again_with_its_pictures(tmp_p
             spool.take()
             sent.append((item.unit.number, item.unit.audio))
         assert sent == [(5, False), (6, False), (7, False), (7, True)]
+
+
+async def test_sound_on_the_disk_that_waits_for_the_next_picture_is_sent_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    away = Away()
+    away.now = True
+    async with spooling(tmp_path, away) as spool:
+        for number in range(8):
+            spool.append(A, unit(number, size=SIZE // 2))
+            spool.append(A, sound(number))
+            spool.append(A, sound(number, late_us=110_000))
+        async with asyncio.timeout(30):
+            while spool.on_disk < 8 * (SIZE // 2):
+                await asyncio.sleep(0.01)
+    async with spooling(tmp_path, Away()) as spool:
+        spool.confirm("aaaa", 4)
+        spool.rewind()
+        sent: list[tuple[int, bool, int]] = []
+        while len(sent) < 3 and (item := await spool.poll()) is not None:
+            spool.take()
+            sent.append((item.unit.number, item.unit.audio, item.unit.utc_us))
+        assert sent == [(4, True, 510_000), (5, False, 500_000), (5, True, 510_000)]

@@ -43,6 +43,7 @@ class DiskSpool:
         self.segments: deque[Segment] = deque()
         self.boots: dict[str, int] = {}
         self.notes_changed = False
+        self.late = False  # sending has begun without what the disk holds
         self._max_bytes = max(0, max_bytes - NOTES_BYTES)
         self._target = min(
             LARGEST_SEGMENT_BYTES, max(SMALLEST_SEGMENT_BYTES, max_bytes // SEGMENTS)
@@ -81,7 +82,7 @@ class DiskSpool:
 
     async def open(self) -> None:
         """Take the folder, and what an earlier process left in it."""
-        late = self._fault is not None
+        self.late = self.late or self._fault is not None
         try:
             self._lock = await self._do(files.lock, self.folder)
             found, notes, self._number = await self._do(files.recover, self.folder)
@@ -89,7 +90,7 @@ class DiskSpool:
             self._failed(error)
             self._unlock()
             return
-        if late:
+        if self.late:
             # What is being captured is on its way already: the older comes with the next start.
             self._set_aside = sum(segment.space for segment in found)
         else:

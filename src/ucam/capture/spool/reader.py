@@ -98,6 +98,16 @@ class DiskReader:
         self._segment, self._offset, self._index = coming, coming.start, 0
         return True
 
+    def _is_wanted(self, held: Spooled, coming: Spooled) -> bool:
+        """Whether what is confirmed goes before `coming`, the first that isn't: pictures that it
+        may refer to; sound that is younger, and so isn't stored with the confirmed ones.
+        """
+        if not held.unit.audio:
+            return not coming.begins_group
+        assert self._confirmed is not None
+        last = held.unit.number == self._confirmed[1]
+        return last and held.unit.utc_us >= coming.unit.utc_us
+
     def _take(self, item: Spooled) -> None:
         run, number = item.run.id, item.unit.number
         if self._confirmed is not None and run == self._confirmed[0]:
@@ -106,8 +116,7 @@ class DiskReader:
                     self._held.clear()
                 self._held.append(item)
                 return
-            if not item.begins_group:
-                self.ahead.extend(self._held)
+            self.ahead.extend(each for each in self._held if self._is_wanted(each, item))
             self._held.clear()
             self._confirmed = None
         if self._last is None or run != self._last[0]:

@@ -22,6 +22,7 @@ from ucam.media.access_unit import AccessUnit
 _log = logging.getLogger(__name__)
 # How often what is new goes to the disk, while storage is away: a power cut loses that much.
 WRITE_S = 0.25
+OPEN_S = 10.0
 # Storage confirms every two seconds what is at most a second old: within this all is as usual.
 SETTLED_S = 4.5
 
@@ -222,7 +223,11 @@ class Spool:
         """Keep the disk as it should be, for ever. `away`: whether storage takes nothing."""
         if self._disk is None:
             return
-        await self._disk.open()
+        opening = asyncio.ensure_future(self._disk.open())
+        if not (await asyncio.wait({opening}, timeout=OPEN_S))[0]:
+            self._disk.late = True  # a disk that hangs must not keep what is new from being sent
+            self._opened.set()
+        await opening
         self._boots.update(self._disk.boots)
         self._opened.set()
         while True:
