@@ -77,12 +77,7 @@ async def test_nobody_ends_the_sessions_of_others(web: Running) -> None:
     others = [claims_of(token)["jti"] for token in (device, player)]
     answers = [
         await web.http.delete(f"/sessions/{sid}", headers=bearer(bob))
-        for sid in (
-            anns["id"],
-            "nothing",
-            "x" * 500,
-            *(claims_of(t)["jti"] for t in (device, player)),
-        )
+        for sid in (anns["id"], "nothing", "x" * 500, *others)
     ]
     assert {(a.status_code, a.content) for a in answers} == {(404, answers[0].content)}
     assert len(await sessions(web, ann)) == 1
