@@ -1,6 +1,6 @@
 import pytest
 
-from ucam.base.units import ChunkSize, Duration, Listen, Rate, Size, WebUrl
+from ucam.base.units import ChunkSize, Duration, Listen, Rate, Size, StateUrl, WebUrl
 
 
 def test_sizes() -> None:
@@ -52,3 +52,40 @@ def test_what_is_no_address(text: object) -> None:
 def test_what_is_no_web_url(text: object) -> None:
     with pytest.raises(ValueError, match="not usable"):
         WebUrl.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("sqlite", "sqlite"),
+        ("redis://localhost", "redis://localhost"),
+        ("redis://:pass%2Fword@10.0.0.1:6379/0", "redis://***@10.0.0.1:6379/0"),
+        ("rediss://user:secret@[::1]:6379/3", "rediss://***@[::1]:6379/3"),
+    ],
+)
+def test_the_states_address_is_shown_without_password(text: str, shown: str) -> None:
+    url = StateUrl.parse(text)
+    assert url.url == text
+    assert str(url) == shown
+    assert "secret" not in repr(url)
+    assert url == StateUrl.parse(text)
+    assert url.is_sqlite == (text == "sqlite")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "SQLite",
+        "redis://",
+        "redis://:secret@host:6379/zero",
+        "redis://:secret@host:port",
+        "redis://:secret@host/0?db=1",
+        "http://:secret@host",
+        7,
+    ],
+)
+def test_what_is_no_address_of_a_state_is_told_without_repeating_it(text: object) -> None:
+    with pytest.raises(ValueError, match="rediss://") as error:
+        StateUrl.parse(text)
+    assert "secret" not in str(error.value)

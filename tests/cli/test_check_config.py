@@ -37,3 +37,15 @@ def test_wrong_usage_is_status_2() -> None:
     with pytest.raises(SystemExit) as exit_:
         main(["no-such-command"])
     assert exit_.value.code == 2
+
+
+def test_the_password_of_redis_is_not_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "web.toml"
+    text = (CONFIG / "web.toml").read_text()
+    file.write_text(text + '\n[state]\nurl = "rediss://:secret@10.0.0.7:6379/0"\n')
+    assert main(["check-config", str(file)]) == 0
+    printed = capsys.readouterr().out
+    assert 'state.url = "rediss://***@10.0.0.7:6379/0"' in printed
+    assert "secret@" not in printed

@@ -70,12 +70,14 @@ async def test_a_person_ends_a_session_elsewhere(web: Running) -> None:
 
 async def test_nobody_ends_the_sessions_of_others(web: Running) -> None:
     ann, bob, device = await web.log_in(ANN), await web.log_in(BOB), web.device_token(TILL)
-    async with web.room(device):
+    player = web.device_token(BOB, "player")
+    async with web.room(device), web.room(player):
         pass
     (anns,) = await sessions(web, ann)
+    others = [claims_of(token)["jti"] for token in (device, player)]
     answers = [
         await web.http.delete(f"/sessions/{sid}", headers=bearer(bob))
-        for sid in (anns["id"], "nothing", "x" * 500, claims_of(device)["jti"])
+        for sid in (anns["id"], "nothing", "x" * 500, *others)
     ]
     assert {(a.status_code, a.content) for a in answers} == {(404, answers[0].content)}
     assert len(await sessions(web, ann)) == 1
@@ -120,6 +122,8 @@ async def test_everybody_reads_of_their_own_locations_alone(web: Running) -> Non
     assert {e["what"] for e in await audit(web, ann)} == {"login", "refused"}
     assert {e["what"] for e in await audit(web, bob)} == {"login"}
     assert {e["who"] for e in await audit(web, bob)} == {ANN, BOB}  # Ann sees the shop, too
+    # Nor do they learn from it which other locations there are.
+    assert {tuple(e["locations"]) for e in await audit(web, bob)} == {("shop",)}
     for line in await audit(web, ann):
         assert ann[:20] not in str(line)
 

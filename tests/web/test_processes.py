@@ -30,6 +30,8 @@ from ucam.protocol.messages import (
     decode,
 )
 from ucam.web.elsewhere import SILENT_S
+from ucam.web.redis_link import close as close_redis
+from ucam.web.redis_link import connect as connect_redis
 from ucam.web.sessions import GRACE_S
 from web.helpers import ANN, BOB, TILL, TOML, YARD, Visitor, link_in
 
@@ -317,6 +319,21 @@ async def test_keys_are_shared_and_rotate_together(site: Site) -> None:
     for name in ("a", "b"):
         async with site.room(name, token):
             pass
+
+
+async def test_redis_that_lost_all_keeps_the_devices(site: Site) -> None:
+    token = site.command("a", "token", YARD)
+    async with site.room("a", token):
+        pass
+    client = connect_redis(site.redis.url)
+    await client.flushall()
+    # A command asks for the shared keys: there are none, so those of its machine are given.
+    made = site.command("b", "token", TILL)
+    for name in ("a", "b"):
+        async with site.room(name, token), site.room(name, made):
+            pass
+        assert (await site.post(name, token)).status_code == 200
+    await close_redis(client)
 
 
 async def test_a_process_that_dies_takes_only_its_own_sockets(

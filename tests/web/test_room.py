@@ -23,11 +23,14 @@ from ucam.protocol.messages import (
 from ucam.web.members import (
     CLOSE_NO_ACCESS,
     CLOSE_REPLACED,
+    CLOSE_TOO_MANY,
     MESSAGE_BURST,
+    PRESENCE_BURST,
     Known,
     Newcomer,
+    Send,
 )
-from ucam.web.room import WELCOME_AGAIN_S, Room
+from ucam.web.room import CATCH_UP_S, QUIET_S, WELCOME_AGAIN_S, WELCOMES_AT_ONCE, Room
 from web.helpers import ANN, BOB, DISK, NOW_S, TILL, TOML, YARD, access, closed, sent_to, who
 
 A, B, Y, T, D = 1, 2, 3, 4, 5
@@ -340,3 +343,70 @@ def test_turn_credentials_are_renewed_for_who_stays(tmp_path: Path) -> None:
     assert isinstance(welcome, Welcome)
     assert welcome.ice_servers[0].username == f"{later:.0f}:{ANN}"
     assert room.tick(later + 1) == []
+
+
+def test_in_a_storm_of_people_one_welcome_tells_all(tmp_path: Path) -> None:
+    room = Room(access(tmp_path))
+    room.connect(A, who(f"{ANN}/a"), NOW_S)
+    told = 0
+    for number in range(10 * int(PRESENCE_BURST)):
+        effects = room.connect(100 + number, who(f"{BOB}/b{number}"), NOW_S)
+        told += len(sent_to(effects, A))
+    assert told == PRESENCE_BURST
+    # Devices are what everybody is here for: each is told.
+    device = room.connect(T, who(f"{TILL}/t", "device"), NOW_S)
+    assert [type(m) for m in sent_to(device, A)] == [Connect]
+    # Who is behind hears nothing of people until it is quiet; then all at once.
+    assert sent_to(room.disconnect(100, NOW_S), A) == []
+    assert room.catch_up(NOW_S + QUIET_S / 2) == []
+    welcomes = []
+    while room.anybody_behind:
+        effects = room.catch_up(NOW_S + QUIET_S)
+        assert len([e for e in effects if isinstance(e, Send)]) <= 2 * WELCOMES_AT_ONCE
+        welcomes += sent_to(effects, A)
+    assert isinstance(welcomes[0], Welcome)
+    assert len(welcomes[0].roster) == 10 * PRESENCE_BURST
+    assert room.catch_up(NOW_S + 100) == []
+    assert [type(m) for m in sent_to(room.disconnect(101, NOW_S + 100), A)] == [Disconnect]
+
+
+def test_a_storm_that_does_not_end_keeps_nobody_waiting(tmp_path: Path) -> None:
+    room = Room(access(tmp_path))
+    room.connect(A, who(f"{ANN}/a"), NOW_S)
+    for number in range(400):
+        now_s = NOW_S + number / 20
+        room.connect(100 + number, who(f"{BOB}/b{number}"), now_s)
+        if sent_to(room.catch_up(now_s), A):
+            assert now_s - NOW_S <= CATCH_UP_S + 1
+            return
+    pytest.fail("told nothing for 20 s")
+
+
+def test_one_name_has_only_so_many_connections(tmp_path: Path) -> None:
+    room = Room(access(tmp_path), max_connections_each=3)
+    for number in range(3):
+        assert closed(room.connect(number, who(f"{BOB}/b{number}"), NOW_S)) == []
+    assert closed(room.connect(3, who(f"{BOB}/b3"), NOW_S)) == [(3, CLOSE_TOO_MANY)]
+    assert closed(room.connect(4, who(f"{ANN}/a"), NOW_S)) == []
+    room.disconnect(0, NOW_S)
+    assert closed(room.connect(5, who(f"{BOB}/b5"), NOW_S)) == []
+
+
+def test_ice_servers_that_change_are_told_to_everybody(tmp_path: Path) -> None:
+    servers = [IceServer(urls=("stun:old",))]
+    room = Room(access(tmp_path), lambda _jid, _now_s: tuple(servers))
+    for connection, newcomer in PEOPLE_AND_DEVICES.items():
+        room.connect(connection, newcomer, NOW_S)
+    servers[:] = [IceServer(urls=("stun:new",))]
+    room.welcome_all_again()
+    effects = room.catch_up(NOW_S)
+    for connection in PEOPLE_AND_DEVICES:
+        (welcome,) = (m for m in sent_to(effects, connection) if isinstance(m, Welcome))
+        assert welcome.ice_servers == tuple(servers)
+
+
+def test_the_history_stands_in_the_welcome_of_those_who_may_hear_it(room: Room) -> None:
+    room.receive(A, Chat(text="to all"), NOW_S)
+    room.receive(A, Chat(text="to Bob alone", to=BOB), NOW_S)
+    assert [line.text for line in welcome_of(room, 9, who(f"{BOB}/later")).chat] == ["to all"]
+    assert welcome_of(room, 10, who(f"{TILL}/later", "device")).chat == ()

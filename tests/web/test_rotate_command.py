@@ -31,6 +31,8 @@ async def test_a_rotation_costs_no_request(web: Running) -> None:
             await visitor.hear()  # the device stayed
     async with web.room(device):
         pass
+    (log,) = (web.folder / "data" / "audit").glob("*.jsonl")
+    assert log.read_text().count('"keys-rotated"') == 2
 
 
 async def test_when_a_key_was_stolen_every_token_ends(web: Running) -> None:

@@ -4,12 +4,15 @@ nor by how long the next answer takes; whatever the mail server does meanwhile.
 
 import asyncio
 import math
+import os
 import random
 import statistics
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import httpx
 import pytest
@@ -20,6 +23,7 @@ from ucam.web.state import Limit
 from web.helpers import ANN, TOML, Running, running
 
 ADDRESSES = 2000
+MEMORY = "/dev/shm"
 # So many standard errors from one half happen to nobody by chance; a difference of 6 % in time,
 # where times vary by a third, is seen.
 MOST_ERRORS = 5
@@ -58,12 +62,35 @@ def by_chance(these: list[float], those: list[float]) -> float:
     return math.sqrt((len(these) + len(those) + 1) / (12 * len(these) * len(those)))
 
 
+async def timed(http: httpx.AsyncClient, *ask: str, **more: Any) -> tuple[float, httpx.Response]:
+    """How long an answer takes, s. On a machine that stalls for seconds the server may give a
+    connection up just when it is used again: then once more, on a new one."""
+    while True:
+        began_s = time.perf_counter()
+        try:
+            answer = await http.request(*ask, **more)
+        except httpx.TransportError:
+            continue
+        return time.perf_counter() - began_s, answer
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """In memory where that can be had: 4,000 links are synced to the disk, one by one."""
+    if not os.access(MEMORY, os.W_OK):
+        yield tmp_path
+        return
+    with TemporaryDirectory(dir=MEMORY) as name:
+        yield Path(name)
+
+
 async def test_known_and_unknown_addresses_cannot_be_told_apart_by_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Every known address gets its mail: the limits would spare us the work that might show.
     no_limit = Limit("none", 10 * ADDRESSES, 900)
     monkeypatch.setattr(login, "LIMITS", login.Limits(*[no_limit] * 5))
+    monkeypatch.setattr(login, "MAX_WAITING_REQUESTS", 2 * ADDRESSES)
     monkeypatch.setattr("ucam.web.mail.MAX_WAITING_MAILS", ADDRESSES)
     # Names of one length: a longer request takes longer, and says nothing that wasn't asked.
     known = [f"k{number:05}@example.com" for number in range(ADDRESSES)]
@@ -74,20 +101,17 @@ async def test_known_and_unknown_addresses_cannot_be_told_apart_by_time(
     first: dict[bool, list[float]] = {True: [], False: []}
     second: dict[bool, list[float]] = {True: [], False: []}
     box = Box()
-    async with smtp_server(box) as port, web_with_mail_server(tmp_path, port, known) as web:
+    async with smtp_server(box) as port, web_with_mail_server(folder, port, known) as web:
         for number, (address, is_known) in enumerate(asked):
-            began_s = time.perf_counter()
-            answer = await web.http.post("/auth", json={"email": address})
-            first[is_known].append(time.perf_counter() - began_s)
+            took_s, answer = await timed(web.http, "POST", "/auth", json={"email": address})
+            first[is_known].append(took_s)
             assert answer.status_code == 202
             if number % 4:
                 continue
             # What the first one set going might slow this one down.
-            began_s = time.perf_counter()
-            await web.http.get("/healthz")
-            second[is_known].append(time.perf_counter() - began_s)
-        async with asyncio.timeout(120):
-            while len(box.mails) < ADDRESSES:
+            second[is_known].append((await timed(web.http, "GET", "/healthz"))[0])
+        async with asyncio.timeout(300):
+            while len({str(mail["To"]) for mail in box.mails}) < ADDRESSES:
                 await asyncio.sleep(0.05)
     assert {str(mail["To"]) for mail in box.mails} == set(known)
     for name, times in (("answer", first), ("next answer", second)):

@@ -6,6 +6,7 @@ import pytest
 
 from ucam.base.jid import JID
 from ucam.base.tokens import Role
+from ucam.web.access import Party
 from ucam.web.clients import Client
 from ucam.web.issuer import Issued, Issuer
 from ucam.web.keys import KeyStore
@@ -243,7 +244,10 @@ async def test_what_is_revoked(sessions: Sessions, tmp_path: Path) -> None:
     assert await sessions.end_by_id(camera.claims.jti, NOW_S + 3) is None
     assert (await sessions.revoked(NOW_S + 3)).over == gone
     assert await sessions.revoked(camera.claims.exp + 1) == Revoked()
-    assert await sessions.end_by_id(successor.claims.sid or "", NOW_S, TILL) is None
+    sid = successor.claims.sid or ""
+    for other in (Party(JID(TILL), "device"), Party(JID(ANN), "player")):
+        assert await sessions.end_by_id(sid, NOW_S, other) is None
+    assert await sessions.end_by_id(sid, NOW_S, Party(JID(ANN), "user")) is not None
 
 
 async def test_lists(sessions: Sessions) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Origin
 
 from ucam.base.tokens import Claims
 from ucam.protocol.messages import (
@@ -22,6 +23,7 @@ from ucam.protocol.messages import (
     OfferMedia,
     RequestMedia,
     Status,
+    Welcome,
     encode,
 )
 from ucam.web.auth import Authority
@@ -38,6 +40,7 @@ from web.helpers import (
     TOML,
     YARD,
     Running,
+    Visitor,
     access,
     running,
     who,
@@ -284,8 +287,14 @@ class Wire:
             await asyncio.Event().wait()
         self.sent.append(message)
 
-    def run(self, sockets: Sockets, address: str) -> "asyncio.Future[None]":
-        scope = {"type": "websocket", "headers": [], "query_string": f"auth={address}".encode()}
+    def run(self, sockets: Sockets, who: str, address: str = "") -> "asyncio.Future[None]":
+        query = f"auth={who}".encode()
+        scope = {
+            "type": "websocket",
+            "headers": [],
+            "query_string": query,
+            "client": (address, 1),
+        }
         return asyncio.ensure_future(sockets(scope, self.receive, self.send))  # type: ignore[arg-type]
 
 
@@ -394,3 +403,70 @@ async def test_many_sockets_and_one_storm(web: Running) -> None:
 
         results = await asyncio.gather(*(numbers(index) for index in range(50)))
         assert all(result == list(range(100)) for result in results)
+
+
+async def test_a_page_may_show_its_token_beside_the_protocol(web: Running) -> None:
+    token = await web.log_in(BOB)
+    url = f"{web.url.replace('http', 'ws', 1)}/ws"
+    offered: Any = ["ucam", f"bearer.{token}"]
+    async with connect(url, subprotocols=offered, origin=Origin(web.url)) as socket:
+        assert socket.subprotocol == "ucam"  # and not the token again
+        assert isinstance(await Visitor(socket).hear(), Welcome)
+    offered = ["ucam", "bearer.nonsense"]
+    async with connect(url, subprotocols=offered, origin=Origin(web.url)) as socket:
+        assert await Visitor(socket).close_code() == CLOSE_LOGIN_AGAIN
+
+
+async def test_two_tokens_that_differ_are_one_too_many(web: Running) -> None:
+    bob, till = await web.log_in(BOB), web.device_token(TILL)
+    url = f"{web.url.replace('http', 'ws', 1)}/ws"
+    headers = {"Authorization": f"Bearer {bob}"}
+    offered: Any = [f"bearer.{till}"]
+    for query, protocols in ((f"?auth={till}", None), ("", offered)):
+        with pytest.raises(InvalidStatus) as refused:
+            async with connect(url + query, additional_headers=headers, subprotocols=protocols):
+                pass
+        assert refused.value.response.status_code == 400
+    # The same one twice is one.
+    async with connect(f"{url}?auth={bob}", additional_headers=headers):
+        pass
+
+
+@pytest.mark.parametrize(("address", "admitted"), [("192.0.2.7", 2), ("127.0.0.1", 8)])
+async def test_an_address_takes_only_its_share(tmp_path: Path, address: str, admitted: int) -> None:
+    sockets = Sockets(Room(access(tmp_path)), "http://127.0.0.1", arrive, max_sockets=8)
+    sockets.authority = Trusting()
+    wires = [Wire(deaf=False) for _ in range(9)]
+    ends = [wire.run(sockets, ANN, address) for wire in wires]
+    other = Wire(deaf=False)
+    async with asyncio.timeout(5):
+        while sum(bool(wire.sent) for wire in wires) < len(wires):
+            await asyncio.sleep(0.005)
+    accepted = [w for w in wires if w.sent[0]["type"] == "websocket.accept"]
+    assert len(accepted) == admitted
+    refused = next(w for w in wires if w not in accepted)
+    assert refused.sent[0]["status"] == 503
+    ends.append(other.run(sockets, BOB, "192.0.2.8"))
+    for wire in (*wires, other):
+        wire.ended.set()
+    await asyncio.gather(*ends)
+    assert sockets.count == 0
+    # Whoever has gone leaves a place.
+    last = Wire(deaf=False)
+    last.ended.set()
+    await last.run(sockets, ANN, address)
+    assert last.sent[0]["type"] == "websocket.accept"
+
+
+async def test_who_comes_while_the_state_is_away_is_told_to_come_later(tmp_path: Path) -> None:
+    sockets = Sockets(Room(access(tmp_path)), "http://127.0.0.1", arrive)
+    sockets.authority = Trusting()
+    sockets.cut()
+    wire = Wire(deaf=False)
+    await wire.run(sockets, ANN)
+    assert wire.sent[0]["status"] == 503
+    sockets.joined()
+    wire = Wire(deaf=False)
+    wire.ended.set()
+    await wire.run(sockets, ANN)
+    assert wire.sent[0]["type"] == "websocket.accept"

@@ -1,6 +1,7 @@
 """`ucam web --config web.toml`, and `ucam web rotate-keys --config web.toml`."""
 
 import argparse
+import asyncio
 import sys
 import time
 
@@ -37,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _rotate(args: argparse.Namespace) -> int:
     from ucam.web import shared_keys
+    from ucam.web.audit import AuditLog
     from ucam.web.config import WebConfig
     from ucam.web.keys import KeyStore, TooSoonError
 
@@ -56,6 +58,9 @@ def _rotate(args: argparse.Namespace) -> int:
     except (Fault, TooSoonError) as error:
         print(f"ucam web rotate-keys: {error}", file=sys.stderr)
         return 1
+    audit = AuditLog(config.http.data_dir, config.audit)
+    audit.note("keys-rotated", detail="every key is new" if args.distrust_old else "by hand")
+    asyncio.run(audit.write_out())
     if args.distrust_old:
         print("every key is new: people log in anew; make each device a token (ucam token)")
     else:

@@ -218,8 +218,10 @@ class Files:
                     continue
                 if query.who not in (None, entry.who) or query.what not in (None, entry.what):
                     continue
-                if everything or not locations.isdisjoint(entry.locations):
-                    found.append(entry)
+                seen = tuple(name for name in entry.locations if name in locations)
+                if seen or everything:
+                    # Names of other locations are none of the reader's business.
+                    found.append(msgspec.structs.replace(entry, locations=seen))
                     if len(found) >= query.most:
                         return found
         return found

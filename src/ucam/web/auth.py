@@ -170,8 +170,9 @@ class Authority:
 
     async def end_session(self, claims: Claims, sid: str, client: Client) -> bool:
         """End one of a person's own sessions; whether there is such a one."""
-        session = await self._sessions.end_by_id(sid, time.time(), claims.sub)
-        if session is None or session.role != "user":
+        person = Party(claims.jid, claims.role)
+        session = await self._sessions.end_by_id(sid, time.time(), person)
+        if session is None:
             return False
         detail = f"{session.agent or 'somewhere'}, {session.network}"
         self._note("session-ended", claims, client, detail)

@@ -74,6 +74,7 @@ class Logins:
         self._limits = limits or LIMITS
         # Full means a flood: further requests are dropped, their senders can't tell and ask again.
         self._queue: asyncio.Queue[_Asked] = asyncio.Queue(MAX_WAITING_REQUESTS)
+        self._dropped = 0
         self.idle = True
         """Whether every request was worked off."""
         self.change_config(config)
@@ -90,7 +91,7 @@ class Logins:
         try:
             self._queue.put_nowait(_Asked(email[:400], network))
         except asyncio.QueueFull:
-            _log.warning("login requests come faster than they are worked off; one dropped")
+            self._dropped += 1
 
     async def run(self) -> None:
         """Work requests off, for ever."""
@@ -98,6 +99,9 @@ class Logins:
             self.idle = self._queue.empty()
             first = await self._queue.get()
             self.idle = False
+            if self._dropped:
+                _log.warning("a flood of login requests: %d were dropped", self._dropped)
+                self._dropped = 0
             await asyncio.sleep(random.uniform(*DELAY_S))  # noqa: S311 - spreading, not secrecy
             for asked in (first, *self._waiting()):
                 try:

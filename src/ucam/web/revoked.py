@@ -51,6 +51,7 @@ class Revocations:
         The keys are looked at as well: a rotation by `ucam web rotate-keys` is another process's.
         """
         known, kids = await self.now(), _kids(self._keys.public)
+        once_more = False
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
@@ -59,8 +60,11 @@ class Revocations:
             now, now_kids = await self.now(), _kids(self._keys.public)
             for sid in now.over - known.over:
                 end_session(sid)
-            if (now.refused, now_kids) != (known.refused, kids):
+            changed = (now.refused, now_kids) != (known.refused, kids)
+            if changed or once_more:
                 tell()
+            # Whoever asks at once may be answered by another process, which hasn't looked yet.
+            once_more = changed
             known, kids = now, now_kids
 
 

@@ -4,6 +4,7 @@
 the owner must do, in order: `Send`, `Close`, `Tell`. Times are seconds since 1970.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
@@ -51,8 +52,6 @@ from ucam.web.members import (
 MAX_STATUS_CHARACTERS = 8 * 1024
 # Half of what TURN credentials live: a peer that stays gets new ones in a new Welcome.
 WELCOME_AGAIN_S = 12 * 3600.0
-# Tabs and machines of one person, over all processes; a page that runs wild stops here.
-MAX_CONNECTIONS_EACH = 2500
 # Who is behind hears again when the storm is over, or has lasted long; and so many at once, for a
 # Welcome in a full room takes a millisecond or two.
 QUIET_S = 1.0
@@ -71,7 +70,7 @@ class Room:
         access: Access,
         ice: IceFor = lambda _jid, _now_s: (),
         known: Mapping[JID, Known] | None = None,
-        max_connections_each: int = MAX_CONNECTIONS_EACH,
+        max_connections_each: int = sys.maxsize,
     ) -> None:
         self._members = Members(access)
         self._ice = ice

@@ -37,13 +37,15 @@ from ucam.web.revoked import Revocations
 from ucam.web.room import Room
 from ucam.web.server import Server, listen, make_server, raise_file_limit, read_certificate
 from ucam.web.sessions import Sessions
-from ucam.web.sockets import Sockets
+from ucam.web.sockets import MAX_SOCKETS, SHARE, Sockets
 from ucam.web.state import State, StateAway
 from ucam.web.state_redis import RedisState
 from ucam.web.state_sqlite import SqliteState
 
 _log = logging.getLogger(__name__)
 KEY_CHECK_INTERVAL_S = 3600.0
+# Open files that aren't connections of the room: the database, Redis, mails, requests.
+OTHER_FILES = 200
 
 
 class Web:
@@ -61,8 +63,9 @@ class Web:
         self.mailer = Mailer(mail_way(config.smtp))
         self.audit = AuditLog(config.http.data_dir, config.audit)
         self.logins = Logins(state, self.sessions, self.mailer, self.audit, config)
-        self.room = Room(issuer.access, self._ice_for, known)
-        self.sockets = Sockets(self.room, config.http.public_url, state.arrive)
+        places = min(MAX_SOCKETS, raise_file_limit() - OTHER_FILES)
+        self.room = Room(issuer.access, self._ice_for, known, places // SHARE)
+        self.sockets = Sockets(self.room, config.http.public_url, state.arrive, places)
         verifier = Verifier(config.http.public_url, lambda: self.keys.public)
         self.revoked = Revocations(self.sessions, self.keys)
         authority = Authority(verifier, self.sessions, self.audit, self._end_session)
@@ -186,7 +189,6 @@ async def serve(config: WebConfig, stop: Stop) -> None:
             raise Fault(f"{stop.config_path or 'configuration'}: {error}") from None
         except StateAway as error:
             raise Fault(f"[state] url = {config.state.url}: {error}") from None
-        raise_file_limit()
         server = make_server(web.app, config.http)
         listener = listen(config.http.listen)
         stop.on_reload(lambda: _reload(web, stop))

@@ -235,12 +235,12 @@ class Sessions:
             if not session.ended and session.current_exp > now_s
         }
 
-    async def end_by_id(self, sid: str, now_s: float, jid: str | None = None) -> Session | None:
-        """End a session, of `jid` if given; what it was, None when there is no such session."""
+    async def end_by_id(self, sid: str, now_s: float, party: Party | None = None) -> Session | None:
+        """End a session, of `party` if given; what it was, None when there is no such session."""
 
         def rule(record: bytes | None) -> tuple[Decision, Session | None]:
             session = None if record is None else _decode(record)
-            if session is None or session.ended or jid not in (None, session.jid):
+            if session is None or session.ended or party not in (None, session.party):
                 return KEEP, None
             return msgspec.structs.replace(session, ended=True).put(), session
 

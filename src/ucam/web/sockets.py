@@ -45,10 +45,10 @@ _log = logging.getLogger(__name__)
 
 MAX_WAITING_MESSAGES = 256
 MAX_WAITING_CHARACTERS = 4 << 20
-# Of all places, one address may take so many: one out of a few. Not of a proxy on this machine
-# that doesn't say for whom it asks.
-SHARE_OF_AN_ADDRESS = 4
 MAX_SOCKETS = 10_000
+# No name and no address takes more than one place out of so many. But a proxy on this machine may,
+# that doesn't say for whom it asks.
+SHARE = 4
 ADMITTED_AT_ONCE = 32
 # Of Sec-WebSocket-Protocol: the name of ours, and what stands before a token beside it.
 PROTOCOLS = "sec-websocket-protocol"
@@ -221,7 +221,7 @@ class Sockets:
     @contextmanager
     def _place(self, address: str) -> Iterator[bool]:
         """One of the places for connections, told or not; whether there was one."""
-        share = self._max_sockets // SHARE_OF_AN_ADDRESS
+        share = self._max_sockets // SHARE
         full = self._of_address.total() >= self._max_sockets or (
             self._of_address[address] >= share and not _is_this_machine(address)
         )
