@@ -110,7 +110,6 @@ class Transport(RTCSctpTransport):
         self._credit = 0.0
         self._credit_s = self._clock.time()
         self._wake: asyncio.TimerHandle | None = None
-        self._wake_s = 0.0
         self._silences = 0  # time-outs since something arrived
         self._silent_s = 0.0  # when it has been silent for too long
         self._tasks: set[asyncio.Task[None]] = set()
@@ -184,14 +183,10 @@ class Transport(RTCSctpTransport):
     def _wake_later(self) -> None:
         if self._wake is None:
             wait = max(QUANTUM_S, -self._credit / self._control.pace)
-            self._wake_s = self._clock.time() + wait
             self._wake = self._clock.call_later(wait, self._woken)
 
     def _woken(self) -> None:
         self._wake = None
-        if self._clock.time() - self._wake_s > CATCH_UP_S:
-            # Some of the pace was lost to a busy machine: that's not the path's rate.
-            self._control.run_dry(self._flight_size)
         self._go_on()
 
     def _go_on(self, probe: DataChunk | None = None) -> None:
