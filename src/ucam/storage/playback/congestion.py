@@ -167,7 +167,7 @@ class Controller:
         self._first_sent_s = max(self._first_sent_s, newest.sent_s)
         self._note_rtt(now, now - newest.sent_s, newest.limited)
         self._note_rate(now, newest)
-        if newest.delivered >= self._round_end:
+        if newest.delivered >= self._round_end and self._rates:
             self._end_round(now, newest.limited)
         self._advance(now, in_flight)
 
@@ -204,7 +204,7 @@ class Controller:
 
     def _end_round(self, now: float, limited: bool) -> None:
         heavy = self._heavy_loss()
-        if heavy and self._rates:
+        if heavy:
             lower = max(BACK_OFF * self.bandwidth, self._round_rate)
             self._ceiling = min(self._ceiling, lower)
         if self.state is State.START_UP:

@@ -118,8 +118,6 @@ class Transport(RTCSctpTransport):
 
     async def _transmit(self) -> None:
         """Send what window, peer and pace allow; a timer goes on when it was the pace."""
-        if self._association_state == self.State.CLOSED:
-            return
         self._earn()
         while (again := self._next_lost()) is not None or self._outbound_queue:
             chunk = again or self._outbound_queue[0]
@@ -196,7 +194,9 @@ class Transport(RTCSctpTransport):
 
     async def _pump(self, probe: DataChunk | None) -> None:
         with contextlib.suppress(ConnectionError):  # DTLS has ended; so will this
-            if probe is not None and self._association_state != self.State.CLOSED:
+            if self._association_state == self.State.CLOSED:
+                return
+            if probe is not None and not probe._acked:
                 await self._send_data_chunk(probe)
             await self._transmit()
             await self._data_channel_flush()
@@ -294,7 +294,7 @@ class Transport(RTCSctpTransport):
         wait = self._rto
         if self._srtt is not None and self._silences < PROBES:
             wait = max(PROBE_ROUND_TRIPS * self._srtt + PROBE_EXTRA_S, PROBE_LEAST_S)
-        wait = min(wait * 2**self._silences, MOST_TIME_OUT_S)
+        wait = min(wait * 2 ** min(self._silences, 6), MOST_TIME_OUT_S)
         self._silent_s = self._clock.time() + wait
         if self._t3_handle is not None and self._t3_handle.when() > self._silent_s:
             self._t3_cancel()
@@ -303,6 +303,8 @@ class Transport(RTCSctpTransport):
 
     def _t3_expired(self) -> None:
         self._t3_handle = None
+        if self._association_state == self.State.CLOSED:
+            return
         if self._clock.time() < self._silent_s:  # moved since the timer was set
             self._t3_handle = self._clock.call_at(self._silent_s, self._t3_expired)
             return
