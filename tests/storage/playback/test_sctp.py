@@ -71,6 +71,12 @@ def test_whole_and_in_order(loss: float, jitter_s: float) -> None:
         pair.wire.on("message", back.put_nowait)
         (await pair.far_wire).send(messages[10])
         assert await back.get() == messages[10]
+        await asyncio.sleep(10)  # the last acknowledgement may have been lost
+        near = pair.near
+        assert (near._flight_size, near._unacknowledged) == (0, 0)
+        assert not near._flights
+        assert not near._flying
+        assert near._t3_handle is None
 
     run(*links(0.05, loss, jitter_s), work)
 
