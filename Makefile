@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO ?= .demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo install setup-tests test page check unit interop matrix faults fuzz browser bench types lock clean distclean
+.PHONY: help demo install setup-tests test page check unit interop matrix faults fuzz soak browser bench types lock clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20

@@ -75,6 +75,8 @@ WATCH = """() => {
   });
 }"""
 UTC = "() => Date.parse(document.querySelector('.video').dataset.utc ?? '') / 1000"
+PAINTS = """() => Object.fromEntries(
+  performance.getEntriesByType('paint').map((one) => [one.name, one.startTime]))"""
 LIVE_TILES = "() => document.querySelectorAll('[data-jid][data-state=live]').length"
 FRAMES = """() => {
   window.times = [];
@@ -159,6 +161,10 @@ def clicks(browser: Browser, site: Site, state: StorageState, path: str) -> str:
 
 def recordings(page: Page, site: Site) -> None:
     """Seeks, playing, fast playing and scrubbing on one camera's page."""
+    page.goto(site.url)
+    until(page, "tiles", f"({LIVE_TILES})() === 3")
+    paints = page.evaluate(PAINTS)
+    row("first paint of the live page", f"{paints['first-contentful-paint']:6.0f} ms")
     page.goto(f"{site.url}/camera/yard@shop.loc")
     until(page, "live", "document.querySelector('.video')?.dataset.state === 'live'")
     page.keyboard.press("ArrowLeft")

@@ -95,7 +95,9 @@ def _open() -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind(("", 0))
     sock.setblocking(False)
-    with contextlib.suppress(PermissionError):  # root's, beyond the system's 200 KB: 40 ms of packets
+    with contextlib.suppress(
+        PermissionError
+    ):  # root's, beyond the system's 200 KB: 40 ms of packets
         sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
     return sock
 

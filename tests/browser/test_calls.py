@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page
 
 from browser.conftest import SPY, log_in
 from support.site import Site, wait_until
-from support.turn import SECRET, coturn
+from support.relay import SECRET, coturn
 
 pytestmark = pytest.mark.browser
 

@@ -32,6 +32,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._virtual.skipped_s
 
+    def stall(self, seconds: float) -> None:
+        """Time passes, and nothing gets done: the machine had others to serve."""
+        self._virtual.skipped_s += seconds
+
     def run_in_executor(  # type: ignore[override]
         self, executor: object, func: Callable[..., T], *args: Any
     ) -> "asyncio.Future[T]":

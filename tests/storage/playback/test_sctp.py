@@ -21,7 +21,7 @@ from aiortc.rtcsctptransport import (
 
 from storage.playback.associations import Pair, connect, pour
 from support.link import Link, percentile
-from support.virtual import run_virtually
+from support.virtual import VirtualLoop, run_virtually
 from ucam.storage.playback import sctp
 from ucam.storage.playback.answers import Answer, Request
 from ucam.storage.playback.channel import LOW_BYTES, Channel
@@ -38,7 +38,7 @@ def run(there: Link, back: Link, work: Callable[[Pair], Awaitable[None]]) -> Non
             await work(pair)
             await pair.close()
             left = asyncio.all_tasks() - {asyncio.current_task()}
-            await asyncio.gather(*left)
+            await asyncio.gather(*left, return_exceptions=True)
         assert pair.near._wake is None
         assert pair.near._t3_handle is None
 
@@ -71,6 +71,12 @@ def test_whole_and_in_order(loss: float, jitter_s: float) -> None:
         pair.wire.on("message", back.put_nowait)
         (await pair.far_wire).send(messages[10])
         assert await back.get() == messages[10]
+        await asyncio.sleep(10)  # the last acknowledgement may have been lost
+        near = pair.near
+        assert (near._flight_size, near._unacknowledged) == (0, 0)
+        assert not near._flights
+        assert not near._flying
+        assert near._t3_handle is None
 
     run(*links(0.05, loss, jitter_s), work)
 
@@ -104,6 +110,25 @@ def test_a_seek_gets_more_than_its_share_and_a_download_does_not() -> None:
         assert await pour(pair, 500_000) < 0.15
 
     run(*links(0.002), work)
+
+
+def test_a_machine_that_pauses_does_not_starve_the_path_for_good() -> None:
+    """Thirty milliseconds of every 130, on average, are somebody else's."""
+
+    async def work(pair: Pair) -> None:
+        chance, loop = random.Random(3), asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+
+        async def pause() -> None:
+            while True:
+                await asyncio.sleep(chance.uniform(0, 0.2))
+                loop.stall(chance.uniform(0, 0.06))
+
+        pausing = asyncio.create_task(pause())
+        assert 8 / await pour(pair, 8_000_000) > 1.0
+        pausing.cancel()
+
+    run(*links(0.08, 0.003), work)
 
 
 def test_a_path_that_reorders_is_not_taken_for_a_lossy_one() -> None:

@@ -65,6 +65,8 @@ interface WireCamera {
 
 /** How much of the chunk list is asked for at a time, in seconds of recording. */
 const LIST_SECONDS = 180;
+/** … and before a moment that is sought: whoever seeks once often seeks again near it. */
+const LIST_BEFORE = 120;
 const RUN_BYTES = 4_000_000;
 /** The list is not asked for more often than this at the newest recording. */
 const FOLLOW_MS = 1_000;
@@ -150,7 +152,7 @@ export class Library {
   }
 
   async #search(moment: number, signal: AbortSignal): Promise<{ run: Run; at: number } | null> {
-    await this.#list(moment, signal);
+    await this.#list(moment, signal, LIST_BEFORE);
     const here = seekRun(this.#chunks, moment);
     if (here) return place(here, moment);
     const later = await this.#resume(moment, signal);
@@ -227,8 +229,8 @@ export class Library {
     }
   }
 
-  async #list(from: number, signal: AbortSignal): Promise<void> {
-    const start = from - 1;
+  async #list(from: number, signal: AbortSignal, before = 1): Promise<void> {
+    const start = from - before;
     const to = from + LIST_SECONDS;
     const query = `from=${formatTime(start)}&to=${formatTime(to)}`;
     const path = `/cameras/${segment(this.#jid)}/chunks?${query}`;

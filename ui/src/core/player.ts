@@ -237,7 +237,8 @@ export class Player {
 
   /** Appends what comes next, as far ahead as the bounds allow, until told to stop. */
   async #pump(signal: AbortSignal): Promise<void> {
-    let count = 2;
+    // Keyframes alone are small, and fast play needs many at once.
+    let count = this.#fast ? 16 : 2;
     for (;;) {
       const ahead = this.#buffer.ahead();
       const rate = Math.max(1, this.#rate);

@@ -110,7 +110,6 @@ class Transport(RTCSctpTransport):
         self._credit = 0.0
         self._credit_s = self._clock.time()
         self._wake: asyncio.TimerHandle | None = None
-        self._wake_s = 0.0
         self._silences = 0  # time-outs since something arrived
         self._silent_s = 0.0  # when it has been silent for too long
         self._tasks: set[asyncio.Task[None]] = set()
@@ -119,8 +118,6 @@ class Transport(RTCSctpTransport):
 
     async def _transmit(self) -> None:
         """Send what window, peer and pace allow; a timer goes on when it was the pace."""
-        if self._association_state == self.State.CLOSED:
-            return
         self._earn()
         while (again := self._next_lost()) is not None or self._outbound_queue:
             chunk = again or self._outbound_queue[0]
@@ -184,14 +181,10 @@ class Transport(RTCSctpTransport):
     def _wake_later(self) -> None:
         if self._wake is None:
             wait = max(QUANTUM_S, -self._credit / self._control.pace)
-            self._wake_s = self._clock.time() + wait
             self._wake = self._clock.call_later(wait, self._woken)
 
     def _woken(self) -> None:
         self._wake = None
-        if self._clock.time() - self._wake_s > CATCH_UP_S:
-            # Some of the pace was lost to a busy machine: that's not the path's rate.
-            self._control.run_dry(self._flight_size)
         self._go_on()
 
     def _go_on(self, probe: DataChunk | None = None) -> None:
@@ -201,7 +194,9 @@ class Transport(RTCSctpTransport):
 
     async def _pump(self, probe: DataChunk | None) -> None:
         with contextlib.suppress(ConnectionError):  # DTLS has ended; so will this
-            if probe is not None and self._association_state != self.State.CLOSED:
+            if self._association_state == self.State.CLOSED:
+                return
+            if probe is not None and not probe._acked:
                 await self._send_data_chunk(probe)
             await self._transmit()
             await self._data_channel_flush()
@@ -299,7 +294,7 @@ class Transport(RTCSctpTransport):
         wait = self._rto
         if self._srtt is not None and self._silences < PROBES:
             wait = max(PROBE_ROUND_TRIPS * self._srtt + PROBE_EXTRA_S, PROBE_LEAST_S)
-        wait = min(wait * 2**self._silences, MOST_TIME_OUT_S)
+        wait = min(wait * 2 ** min(self._silences, 6), MOST_TIME_OUT_S)
         self._silent_s = self._clock.time() + wait
         if self._t3_handle is not None and self._t3_handle.when() > self._silent_s:
             self._t3_cancel()
@@ -308,6 +303,8 @@ class Transport(RTCSctpTransport):
 
     def _t3_expired(self) -> None:
         self._t3_handle = None
+        if self._association_state == self.State.CLOSED:
+            return
         if self._clock.time() < self._silent_s:  # moved since the timer was set
             self._t3_handle = self._clock.call_at(self._silent_s, self._t3_expired)
             return
