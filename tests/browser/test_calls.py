@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from browser.conftest import SPY, log_in
-from support.site import Site, wait_until
 from support.relay import SECRET, coturn
+from support.site import Site, wait_until
 
 pytestmark = pytest.mark.browser
 
