@@ -57,7 +57,7 @@ def main() -> None:
             for count in VIEWERS:
                 calls = [f"c{number}" for number in range(count)]
                 with viewers(site, token, DEVICE, calls) as watching:
-                    wait_until("all see", lambda watching=watching: watching.all_see(60))
+                    wait_until("all see", lambda watching=watching: watching.all_see(60), 90)
                     watched = [sample(gst_launch, camera) for _ in range(ROUNDS)]
                     lost = sum(call["lost"] for call in watching.told.values())
                 each = [(cpu - bare_cpu - over) / count for bare_cpu, cpu in watched]

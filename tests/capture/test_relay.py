@@ -35,7 +35,7 @@ def credentials(server: str, name: str, secret: str = SECRET) -> IceServer:
 
 async def watch(device: Device, receiver: Receiver, frames: int) -> None:
     device.request()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while receiver.frames < frames:
             message = await device.outbox.get() if not device.outbox.empty() else None
             match message:

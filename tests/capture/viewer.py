@@ -52,7 +52,7 @@ class Device:
         message = RequestMedia(to="cam001@studio.loc", call=call, kind="live", from_=jid)
         self.calls.request(message, self.camera.run_now, self.camera.fault)
 
-    async def said(self, kind: type[AnyMessage], limit_s: float = 5) -> AnyMessage:
+    async def said(self, kind: type[AnyMessage], limit_s: float = 40) -> AnyMessage:
         """The next message of that kind."""
         async with asyncio.timeout(limit_s):
             while True:
@@ -60,7 +60,7 @@ class Device:
                 if isinstance(message, kind):
                     return message
 
-    async def until(self, seen: int, limit_s: float = 8) -> None:
+    async def until(self, seen: int, limit_s: float = 40) -> None:
         """Wait until so many access units were captured."""
         async with asyncio.timeout(limit_s):
             while self.captured < seen:
@@ -127,7 +127,7 @@ class Viewer:
             candidate.sdpMid = self.peer.getTransceivers()[0].mid
             await self.peer.addIceCandidate(candidate)
 
-    async def frame(self, limit_s: float = 8) -> VideoFrame:
+    async def frame(self, limit_s: float = 40) -> VideoFrame:
         """The next decoded picture."""
         async with asyncio.timeout(limit_s):
             frame = await (await self.track).recv()

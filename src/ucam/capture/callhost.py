@@ -219,12 +219,11 @@ class RemoteCall:
         else:
             self._say(Candidate(text, line))
 
-    def release(self) -> bool:
-        """Send what was captured since the answer; False when there was no keyframe in it."""
+    def release(self) -> None:
+        """Send what was captured since the answer, from a keyframe on."""
         held, self._held = self._held, []
         for picture, packet in held:
             self._push(picture, packet)
-        return bool(held)
 
     def replay(self, pictures: list[Picture]) -> None:
         """Begin with pictures of the past (from a keyframe), squeezed into the last moments."""

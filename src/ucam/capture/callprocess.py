@@ -32,7 +32,7 @@ from ucam.capture.callmessages import (
 _log = logging.getLogger(__name__)
 MAX_DESCRIPTORS = 3
 # Recording comes first.
-NICENESS = 5
+NICENESS = 2
 # A call that can't be taken down in this time is killed by the kernel.
 LONGEST_STOP_S = 1
 

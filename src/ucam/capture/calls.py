@@ -254,7 +254,9 @@ class Calls:
             return
         if self.replays and self._kept:
             call.replay(self._kept)
-        elif not call.release():
+        else:
+            call.release()
+            # Once more: the viewer's end may have come up after ours, and missed the first.
             self._ask_for_keyframe()
 
     def _ask_for_keyframe(self) -> None:
