@@ -28,9 +28,10 @@ from ucam.protocol.messages import (
 )
 from ucam.web.auth import Authority
 from ucam.web.clients import Client
+from ucam.web.handshake import same_origin
 from ucam.web.members import CLOSE_LOGIN_AGAIN, CLOSE_NO_ACCESS, CLOSE_REPLACED, CLOSE_TOO_SLOW
 from ucam.web.room import Room
-from ucam.web.sockets import MAX_WAITING_MESSAGES, Sockets, same_origin
+from ucam.web.sockets import MAX_WAITING_MESSAGES, Sockets
 from web.helpers import (
     ANN,
     BOB,
