@@ -75,7 +75,7 @@ async def test_a_revoked_token_is_refused_at_once_and_after_a_restart(tmp_path: 
         with pytest.raises(TokenError, match="revoked"):
             await keys.verify(token)
         async with asyncio.timeout(20):
-            while revoked[0] not in cache.read_text():
+            while not read_revoked(cache.read_bytes()):
                 await asyncio.sleep(0.01)
         running.cancel()
         url = web.url

@@ -2,7 +2,7 @@
 
 import random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ucam.base.jid import JID
@@ -125,6 +125,7 @@ def test_what_isnt_known_stays_as_it_was() -> None:
     assert world.go(3600) == []
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32))
 def test_whatever_happens_each_trouble_is_told_begun_then_ended(seed: int) -> None:
     world, chance = World(), random.Random(seed)

@@ -53,7 +53,7 @@ async def logins(
 async def mails_after_all(logins: Logins, kept: Kept, *asked: str | tuple[str, str]) -> list[str]:
     """Who got mails, once every address was worked off (Bob's mail comes last)."""
     for one in (*asked, (BOB, "last")):
-        await logins.request(*(one if isinstance(one, tuple) else (one, HOME)))
+        await logins.take(*(one if isinstance(one, tuple) else (one, HOME)))
     async with asyncio.timeout(20):
         while not any(mail["To"] == BOB for mail in kept.mails):
             await asyncio.sleep(0.01)
@@ -114,11 +114,11 @@ async def test_strangers_dont_use_up_the_mails_of_others(tmp_path: Path) -> None
 async def test_no_more_mails_than_so_many_in_all(tmp_path: Path) -> None:
     limits = LIMITS._replace(mails=Limit("m", 2, 900))
     async with logins(tmp_path, limits) as (requests, kept, _):
-        await requests.request(ANN, HOME)
+        await requests.take(ANN, HOME)
         await mails_after_all(requests, kept)
         kept.mails.clear()
         for _ in range(3):
-            await requests.request(ANN, HOME)
+            await requests.take(ANN, HOME)
         async with asyncio.timeout(20):
             while not requests.idle:
                 await asyncio.sleep(0.01)
@@ -151,7 +151,7 @@ async def test_a_flood_of_requests_is_bounded(
 ) -> None:
     async with logins(tmp_path) as (requests, _, _):
         for _ in range(MAX_WAITING_REQUESTS + 7):
-            await requests.request("eve@example.com", HOME)
+            await requests.take("eve@example.com", HOME)
         async with asyncio.timeout(20):
             while not requests.idle:
                 await asyncio.sleep(0.01)

@@ -28,9 +28,10 @@ from ucam.protocol.messages import (
 )
 from ucam.web.auth import Authority
 from ucam.web.clients import Client
+from ucam.web.handshake import same_origin
 from ucam.web.members import CLOSE_LOGIN_AGAIN, CLOSE_NO_ACCESS, CLOSE_REPLACED, CLOSE_TOO_SLOW
 from ucam.web.room import Room
-from ucam.web.sockets import MAX_WAITING_MESSAGES, Sockets, same_origin
+from ucam.web.sockets import MAX_WAITING_MESSAGES, Sockets
 from web.helpers import (
     ANN,
     BOB,
@@ -46,8 +47,8 @@ from web.helpers import (
     who,
 )
 
-SHORT_LIVES = TOML.replace("[smtp]", 'token-validity = "2s"\n[smtp]').replace(
-    "[locations.home]", '[deviceauth]\ntoken-validity = "2s"\n[locations.home]'
+SHORT_LIVES = TOML.replace("[smtp]", 'token-validity = "5s"\n[smtp]').replace(
+    "[locations.home]", '[deviceauth]\ntoken-validity = "5s"\n[locations.home]'
 )
 
 
@@ -204,7 +205,7 @@ async def test_reuse_of_an_old_token_closes_the_sockets(web: Running) -> None:
 
 
 async def test_a_socket_lives_as_long_as_its_session(tmp_path: Path) -> None:
-    """Tokens live 2 s here. One device recycles over HTTP and keeps the room, one doesn't."""
+    """Tokens live 5 s here. One device recycles over HTTP and keeps the room, one doesn't."""
     async with running(tmp_path, SHORT_LIVES) as web:
         keeps, loses = web.device_token(TILL), web.device_token(YARD)
         async with web.room(keeps) as keeper, web.room(loses) as loser:

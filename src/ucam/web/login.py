@@ -7,11 +7,9 @@ mail.
 """
 
 import asyncio
-import contextlib
 import logging
 import random
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import NamedTuple
@@ -53,6 +51,8 @@ LIMITS = Limits()
 class _Asked:
     email: str
     network: str
+    due_s: float
+    """Of the event loop's clock: not before."""
 
 
 class Logins:
@@ -84,12 +84,17 @@ class Logins:
         self._config = config
         self._access = Access.of(config)
 
-    async def request(self, email: str, network: str) -> None:
-        """Take a request; tells nothing. Raises `StateAway`, whatever the address."""
+    async def check(self) -> None:
+        """Before a request is taken; raises `StateAway`, whatever the address."""
         await self._state.check()
+
+    async def take(self, email: str, network: str) -> None:
+        """Take a request that has been answered; never waits, tells nothing."""
         self.idle = False
+        delay_s = random.uniform(*DELAY_S)  # noqa: S311 - spreading, not secrecy
+        due_s = asyncio.get_running_loop().time() + delay_s
         try:
-            self._queue.put_nowait(_Asked(email[:400], network))
+            self._queue.put_nowait(_Asked(email[:400], network, due_s))
         except asyncio.QueueFull:
             self._dropped += 1
 
@@ -97,24 +102,17 @@ class Logins:
         """Work requests off, for ever."""
         while True:
             self.idle = self._queue.empty()
-            first = await self._queue.get()
-            self.idle = False
+            asked = await self._queue.get()
             if self._dropped:
                 _log.warning("a flood of login requests: %d were dropped", self._dropped)
                 self._dropped = 0
-            await asyncio.sleep(random.uniform(*DELAY_S))  # noqa: S311 - spreading, not secrecy
-            for asked in (first, *self._waiting()):
-                try:
-                    await self._work_off(asked)
-                except StateAway as error:
-                    _log.error("a login request is lost: %s", error)
-                except Exception:  # noqa: BLE001 - the loop must outlive one bad request; it is logged
-                    _log.exception("a login request failed")
-
-    def _waiting(self) -> Iterator[_Asked]:
-        with contextlib.suppress(asyncio.QueueEmpty):
-            while True:
-                yield self._queue.get_nowait()
+            await asyncio.sleep(asked.due_s - asyncio.get_running_loop().time())
+            try:
+                await self._work_off(asked)
+            except StateAway as error:
+                _log.error("a login request is lost: %s", error)
+            except Exception:  # noqa: BLE001 - the loop must outlive one bad request; it is logged
+                _log.exception("a login request failed")
 
     async def _work_off(self, asked: _Asked) -> None:
         try:

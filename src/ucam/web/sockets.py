@@ -1,26 +1,22 @@
 """The room's sockets: moves texts between WebSockets and the room, and ends what must end.
 
-Raw ASGI, because a refusal has two forms: a browser learns why only from a close code, which
-needs an accepted socket; everybody else gets an HTTP status.
+Raw ASGI, because a refusal has two forms (`handshake`).
 """
 
 import asyncio
 import contextlib
 import logging
-import secrets
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address
 from itertools import count
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from litestar.enums import ScopeType
 from litestar.types import Receive, Scope
 from litestar.types import Send as AsgiSend
 
-from ucam.base.jid import JID, JIDError
 from ucam.base.tokens import Claims
 from ucam.protocol.messages import encode
 from ucam.web.access import Access
@@ -28,6 +24,16 @@ from ucam.web.auth import Authority, bearer_in, one_credential
 from ucam.web.clients import client
 from ucam.web.errors import Unauthorized, WrongRequest
 from ucam.web.events import AnyEvent, Ended, Envelope
+from ucam.web.handshake import (
+    accept,
+    close,
+    headers_of,
+    http_refusal,
+    is_this_machine,
+    newcomer,
+    refuse,
+    same_origin,
+)
 from ucam.web.members import (
     CLOSE_LOGIN_AGAIN,
     CLOSE_TOO_SLOW,
@@ -55,10 +61,6 @@ PROTOCOLS = "sec-websocket-protocol"
 PROTOCOL = "ucam"
 BEARER = "bearer."
 MAX_PARAMETERS = 20
-MAX_NAME_CHARACTERS = 64
-MAX_CAPABILITIES = 16
-MAX_CAPABILITY_CHARACTERS = 32
-CLOSE_TIMEOUT_S = 5.0
 CLOSE_FAILED = 1011
 CLOSE_TRY_LATER = 1013
 AWAY = "the application can't reach its memory just now; try again in a minute"
@@ -158,22 +160,22 @@ class Sockets:
             await self._connection(scope, receive, send)
         except Exception:  # noqa: BLE001 - the framework around us would log nothing
             _log.exception("a connection failed")
-            await _close(send, CLOSE_FAILED, FAILED)
+            await close(send, CLOSE_FAILED, FAILED)
 
     async def _connection(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         if scope["type"] != ScopeType.WEBSOCKET:
-            await _http_refusal(send, 426, "this address speaks WebSocket", plain=True)
+            await http_refusal(send, 426, "this address speaks WebSocket", plain=True)
             return
         await receive()  # websocket.connect
-        headers = _headers(scope)
+        headers = headers_of(scope)
         origin = headers.get("origin", [None])[0]
         if origin is not None and not same_origin(origin, self._origin):
-            await _http_refusal(send, 403, "this page is not ours")
+            await http_refusal(send, 403, "this page is not ours")
             return
         address = (scope.get("client") or ("", 0))[0]
         with self._place(address) as free:
             if not free:
-                await _refuse(send, origin, 503, CLOSE_TRY_LATER, FULL)
+                await refuse(send, origin, 503, CLOSE_TRY_LATER, FULL)
                 return
             await self._admit(scope, headers, address, receive, send)
 
@@ -204,18 +206,18 @@ class Sockets:
                 claims = await self.authority.enter(token, came)
                 who = newcomer(claims, query, await self._arrive())
         except Unauthorized as error:
-            await _refuse(send, origin, 401, CLOSE_LOGIN_AGAIN, error.detail)
+            await refuse(send, origin, 401, CLOSE_LOGIN_AGAIN, error.detail)
             return
         except StateAway as error:
             _log.error("a connection is refused: %s", error)
-            await _refuse(send, origin, 503, CLOSE_TRY_LATER, AWAY)
+            await refuse(send, origin, 503, CLOSE_TRY_LATER, AWAY)
             return
         except (WrongRequest, ValueError) as error:
-            await _http_refusal(
+            await http_refusal(
                 send, 400, error.detail if isinstance(error, WrongRequest) else str(error)
             )
             return
-        await _accept(send, PROTOCOL if PROTOCOL in offered else None)
+        await accept(send, PROTOCOL if PROTOCOL in offered else None)
         await self._run(Socket(next(self._ids), claims), who, receive, send)
 
     @contextmanager
@@ -223,7 +225,7 @@ class Sockets:
         """One of the places for connections, told or not; whether there was one."""
         share = self._max_sockets // SHARE
         full = self._of_address.total() >= self._max_sockets or (
-            self._of_address[address] >= share and not _is_this_machine(address)
+            self._of_address[address] >= share and not is_this_machine(address)
         )
         if full:
             _log.warning("a connection of %s is refused: too many are open", address)
@@ -263,7 +265,7 @@ class Sockets:
         wish = socket.closing.result() if socket.closing.done() else None
         _log.info("%s has gone%s", who.jid, f" ({wish.reason})" if wish else "")
         if wish is not None:
-            await _close(send, wish.code, wish.reason)
+            await close(send, wish.code, wish.reason)
 
     async def _read(self, socket: Socket, receive: Receive) -> None:
         while True:
@@ -379,86 +381,3 @@ class Sockets:
 async def _write(socket: Socket, send: AsgiSend) -> None:
     while True:
         await send({"type": "websocket.send", "text": await socket.next(), "bytes": None})
-
-
-async def _accept(send: AsgiSend, protocol: str | None) -> None:
-    await send({"type": "websocket.accept", "subprotocol": protocol, "headers": []})
-
-
-async def _refuse(
-    send: AsgiSend, origin: str | None, status: int, close_code: int, text: str
-) -> None:
-    """Refuse in the form that the asker understands."""
-    if origin is None:
-        await _http_refusal(send, status, text)
-    else:
-        await _accept(send, None)
-        await _close(send, close_code, text)
-
-
-async def _close(send: AsgiSend, code: int, reason: str) -> None:
-    # A peer that takes nothing takes no farewell either; the server's heartbeat ends it then.
-    with contextlib.suppress(TimeoutError, OSError):
-        async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            # RFC 6455 section 5.5: at most 123 bytes.
-            await send({"type": "websocket.close", "code": code, "reason": reason[:120]})
-
-
-async def _http_refusal(send: AsgiSend, status: int, text: str, *, plain: bool = False) -> None:
-    """Refuse a handshake with an HTTP status (ASGI's WebSocket Denial Response)."""
-    kind = "http.response" if plain else "websocket.http.response"
-    headers = [(b"content-type", b"text/plain; charset=utf-8")]
-    start = {"type": f"{kind}.start", "status": status, "headers": headers}
-    body = {"type": f"{kind}.body", "body": text.encode(), "more_body": False}
-    for event in (start, body):
-        await send(event)  # type: ignore[arg-type]  # Litestar's types lack the denial response
-
-
-def _headers(scope: Scope) -> dict[str, list[str]]:
-    headers: dict[str, list[str]] = {}
-    for name, value in scope["headers"]:
-        headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
-    return headers
-
-
-def _is_this_machine(address: str) -> bool:
-    try:
-        return ip_address(address).is_loopback
-    except ValueError:
-        return False
-
-
-def newcomer(claims: Claims, query: dict[str, list[str]], arrival: int = 0) -> Newcomer:
-    """Who enters, by its token and the address it came with; raises `ValueError`."""
-    jid = claims.jid
-    resource = query.get("resource", [""])[0] or secrets.token_hex(4)
-    try:
-        full: JID = jid.with_resource(resource)
-    except JIDError as error:
-        raise ValueError(str(error)) from None
-    name = "".join(c for c in query.get("name", [""])[0] if c.isprintable()).strip()
-    capabilities = tuple(c for c in query.get("capabilities", [""])[0].split(",") if c)
-    if len(capabilities) > MAX_CAPABILITIES or any(
-        len(c) > MAX_CAPABILITY_CHARACTERS or not c.isprintable() for c in capabilities
-    ):
-        raise ValueError(
-            f"at most {MAX_CAPABILITIES} capabilities of {MAX_CAPABILITY_CHARACTERS} characters"
-        )
-    name = name[:MAX_NAME_CHARACTERS] or jid.local
-    return Newcomer(full, claims.role, name, capabilities, arrival)
-
-
-def same_origin(origin: str, public_url: str) -> bool:
-    """Whether a browser's Origin header names the public URL's origin (RFC 6454)."""
-    try:
-        return _origin(origin) == _origin(public_url)
-    except ValueError:
-        return False
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    ports = {"http": 80, "https": 443}
-    if parts.scheme not in ports or not parts.hostname:
-        raise ValueError("no web origin")
-    return parts.scheme, parts.hostname, parts.port or ports[parts.scheme]
