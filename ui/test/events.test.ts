@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { fromNoticed, fromTimeline, ordered } from '../src/core/events.ts';
 import type { Camera } from '../src/core/room.ts';
 import { Room } from '../src/core/room.ts';
+import type { Location } from '../src/protocol.gen.ts';
 
 const NOW = Date.parse('2026-09-17T14:02:00Z') / 1000;
 const YARD = { jid: 'yard@shop.loc', name: 'Yard', zone: 'UTC' } as Camera;
@@ -55,7 +56,7 @@ test('the room notices devices that come, go, and record elsewhere', () => {
     room.noticed.map(({ what }) => what),
     ['came', 'spooled', 'stored', 'left'],
   );
-  const location = { name: 'shop', title: '', timezone: null, storage: null, devices: [] };
-  room.locations = [{ ...location, devices: [{ jid: YARD.jid, name: 'Yard', 'last-seen': null }] }];
+  const devices = [{ jid: YARD.jid, name: 'Yard', 'last-seen': null }];
+  room.locations = [{ name: 'shop', title: '', timezone: null, storage: null, devices } as Location];
   assert.deepEqual(room.sections()[0]?.cameras[0]?.waited, [{ from: NOW, to: NOW + 50 }]);
 });

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fileTime, fromTo } from '../src/core/time.ts';
+import { asSentence } from '../src/core/words.ts';
 import { Backoff } from '../src/core/backoff.ts';
 import { bare, initials, personName } from '../src/core/jid.ts';
 import { evictBefore } from '../src/core/media-buffer.ts';
@@ -44,4 +46,18 @@ test('only what lies behind is dropped, the oldest first', () => {
   assert.equal(evictBefore(kept, 35, 100), 20);
   assert.equal(evictBefore(kept, 35, 300), null);
   assert.equal(evictBefore(kept, 5, 0), null);
+});
+
+test('a stretch of time with seconds when it is short, and a reason as a sentence', () => {
+  assert.equal(fromTo(0, 10, 'UTC'), '00:00:00 to 00:00:10');
+  assert.equal(fromTo(0, 840, 'UTC'), '00:00 to 00:14');
+  assert.equal(asSentence('the camera was not connected'), 'The camera was not connected.');
+  assert.equal(asSentence('The device lost power.'), 'The device lost power.');
+  assert.equal(asSentence(''), '');
+});
+
+test('a file is named by the time on the location’s wall', () => {
+  const summer = Date.parse('2026-07-01T10:00:00.25Z') / 1000;
+  assert.equal(fileTime(summer, 'Europe/Berlin'), '2026-07-01_12-00-00.250+0200');
+  assert.equal(fileTime(summer, 'America/St_Johns'), '2026-07-01_07-30-00.250-0230');
 });

@@ -37,7 +37,7 @@ export function fromTimeline(camera: Camera, data: TimelineData): Happened[] {
     .filter(({ from, to }) => to - from >= GAP_SECONDS && to > data.from)
     .map((gap): Happened => {
       const seconds = gap.to - gap.from;
-      const why = gap.reason ? `: ${lower(gap.reason)}` : '.';
+      const why = gap.reason ? `: ${lower(gap.reason).replace(/\.$/, '')}.` : '.';
       const text = `recorded nothing for ${span(seconds)}${why}`;
       return { at: gap.from, kind: 'gap', mark: 'none', ...about, text, seconds };
     });

@@ -22,6 +22,12 @@ export function formatMs(seconds: number): string {
   return new Date(Math.round(seconds * 1000)).toISOString();
 }
 
+/** "14:02 to 14:25"; with seconds when it is short. */
+export function fromTo(from: number, to: number, zone: string | null): string {
+  const words = to - from < 120 ? hhmmss : hhmm;
+  return `${words(from, zone)} to ${words(to, zone)}`;
+}
+
 /** 2026-09-17_18-42-07.250+0200: a moment in the zone's time, for names of files. */
 export function fileTime(seconds: number, zone: string | null): string {
   const rounded = Math.round(seconds * 1000) / 1000;

@@ -83,6 +83,12 @@ export function moment(at: number, zone: string | null, now: number): string {
   return `${dateWords(at, zone, now)} ${time}`;
 }
 
+/** As a sentence of its own: "the camera was not connected" becomes one. */
+export function asSentence(text: string): string {
+  if (!text) return '';
+  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
+}
+
 /** "4 of 4 recording" behind a location's title. */
 export function sectionNumber(section: Section, now: number): string {
   const { total, recording } = summary(section.cameras, now);

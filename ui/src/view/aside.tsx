@@ -6,7 +6,7 @@ import type { Moment } from '../core/moments.ts';
 import type { Camera } from '../core/room.ts';
 import { intervalFor } from '../core/thumbnails.ts';
 import { hhmm, monthWords, span, weekdayShort } from '../core/time.ts';
-import { Icon } from './base.tsx';
+import { Icon, usePhone } from './base.tsx';
 import type { Desk } from './desk.ts';
 import { Thumb } from './thumb.tsx';
 import { useFetched } from './use-timeline.ts';
@@ -28,7 +28,7 @@ const CLOSE = 10;
 export function Aside({ camera, desk, now }: Props) {
   return (
     <aside class="beside" aria-label="Days and moments">
-      <CameraCalendar camera={camera} desk={desk} now={now} />
+      {!usePhone() && <CameraCalendar camera={camera} desk={desk} now={now} />}
       <Moments camera={camera} desk={desk} />
     </aside>
   );
@@ -137,15 +137,20 @@ function DayButton({ day, zone, moment, now, share, choose, weekday }: DayProps)
   );
 }
 
-/** A phone's calendar: the week that ends with the chosen day, or today. */
-export function Week({ camera, desk, now }: Props) {
+/** A phone's calendar. */
+export function Week(props: Props) {
+  return usePhone() ? <Days {...props} /> : null;
+}
+
+/** The week around the chosen day, or up to today. */
+function Days({ camera, desk, now }: Props) {
   const { zone } = camera;
   const last = Math.min(now, desk.moment + 3 * 86_400);
   const days = weekTo(last, zone);
   const from = days[0]?.start ?? last;
   const spans = useFetched(camera, { from, to: days.at(-1)?.end ?? last }, DAYS_MS)?.spans ?? [];
   return (
-    <div class="week only-m">
+    <div class="week">
       {days.map((day) => (
         <DayButton
           key={day.start}

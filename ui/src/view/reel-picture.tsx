@@ -3,7 +3,8 @@ import { Player } from '../core/player.ts';
 import type { Camera } from '../core/room.ts';
 import { gapAt, stateAt } from '../core/scale.ts';
 import { intervalFor } from '../core/thumbnails.ts';
-import { dayOf, formatMs, hhmm } from '../core/time.ts';
+import { dayOf, formatMs, fromTo } from '../core/time.ts';
+import { asSentence } from '../core/words.ts';
 import { app, Mark } from './base.tsx';
 import { upToDate } from './footage.tsx';
 import type { Reel } from './reel.ts';
@@ -94,7 +95,7 @@ export function ReelPicture({ camera, title, reel }: Props) {
         {nothing && (
           <p class="pill">
             {gap
-              ? `Nothing from ${hhmm(gap.from, zone)} to ${hhmm(gap.to, zone)}. ${gap.reason}`
+              ? `Nothing from ${fromTo(gap.from, gap.to, zone)}. ${asSentence(gap.reason)}`
               : 'Nothing recorded at this time.'}
           </p>
         )}

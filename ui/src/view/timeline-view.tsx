@@ -4,9 +4,10 @@ import type { Camera } from '../core/room.ts';
 import { gapAt, spanAt, stateAt, ZOOMS } from '../core/scale.ts';
 import type { Thumbnails } from '../core/thumbnails.ts';
 import { intervalFor } from '../core/thumbnails.ts';
-import { hhmm, hhmmss } from '../core/time.ts';
+import { fromTo, hhmm, hhmmss } from '../core/time.ts';
 import type { TimelineEvents } from '../core/timeline.ts';
 import { Timeline } from '../core/timeline.ts';
+import { asSentence } from '../core/words.ts';
 import { Mark } from './base.tsx';
 import type { Desk } from './desk.ts';
 import { Thumb } from './thumb.tsx';
@@ -200,7 +201,7 @@ function Bubble({ at, x, camera, desk, now, within, whole }: BubbleProps) {
   const gap = gapAt(data, at);
   const device = spanAt(data?.onDevice ?? [], at);
   const state = stateAt(data, at, now);
-  const span = (one: Span): string => `${hhmm(one.from, zone)} to ${hhmm(one.to, zone)}`;
+  const span = (one: Span): string => fromTo(one.from, one.to, zone);
   return (
     <>
       <div class="ptr" style={{ left: `${x}px` }} />
@@ -211,7 +212,7 @@ function Bubble({ at, x, camera, desk, now, within, whole }: BubbleProps) {
               <Mark kind="none" />
               Nothing from {span(gap)}
             </b>
-            <p class="s m2">{gap.reason}</p>
+            <p class="s m2">{asSentence(gap.reason)}</p>
           </>
         )}
         {!gap && device && (
