@@ -156,13 +156,13 @@ async def test_nothing_that_viewers_do_touches_recording(site: Site) -> None:
                     await asyncio.sleep(0.5)
                     _hurt_one(chance, [pid for pid in call_processes(camera.pid) if pid != kept])
                 await flood
-            wait_until("all others are gone", lambda: call_processes(camera.pid) == [kept], 15)
+            wait_until("all others are gone", lambda: call_processes(camera.pid) == [kept], 40)
             seconds = time.monotonic() - began_s
             told = good.told["good"]
             assert told["state"] == "connected"
             assert told["lost"] == 0
             assert told["frames"] - before > 0.9 * RATE * (seconds - 2)
-        wait_until("nobody watches again", lambda: call_processes(camera.pid) == [], 15)
+        wait_until("nobody watches again", lambda: call_processes(camera.pid) == [], 40)
         log = camera.log.read_text(errors="replace")
     print(f"{rude.requests} requests, {rude.answers} answers, {rude.refused} refused")
     assert rude.answers > 3
