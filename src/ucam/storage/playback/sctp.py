@@ -27,16 +27,18 @@ from aiortc import RTCDtlsTransport, rtcpeerconnection
 from aiortc.rtcsctptransport import DataChunk, RTCSctpTransport, SackChunk
 from aiortc.utils import uint32_gt, uint32_gte
 
-from ucam.storage.playback.congestion import Controller, Mark, State
+from ucam.storage.playback.congestion import Controller, Mark
 
 _log = logging.getLogger(__name__)
 # Bytes a second to one viewer: 24 Mbit/s, six times the usual recording. Four or five such viewers
 # take a core (70 ms a megabyte), and none of them may starve the recording.
 CAP = 3e6
 # Twice that for the first megabyte after a pause, so that a seek's picture is there at once; more
-# at a time would overrun the 200 KB that a system keeps for a socket whose reader is late.
+# at a time would overrun the 200 KB that a system keeps for a socket whose reader is late. On paths
+# of less than NEAR_S alone: on longer ones it's the round trips that a seek waits for.
 PEAK = 6e6
 BURST_BYTES = 1_000_000
+NEAR_S = 0.02
 # The event loop's timers are good to a millisecond or two; at the cap it's ten packets.
 QUANTUM_S = 0.004
 # What a sender that woke late may make good at once: a burst of it fits any queue.
@@ -139,8 +141,8 @@ class Transport(RTCSctpTransport):
         now = self._clock.time()
         elapsed = now - self._credit_s
         self._burst = min(self._burst + CAP * elapsed, BURST_BYTES)
-        starting = self._control.state is State.START_UP  # which doubles: not beyond all bounds
-        self._control.cap = PEAK if self._burst > 0 and not starting else CAP
+        near = self._control.min_rtt is not None and self._control.min_rtt < NEAR_S
+        self._control.cap = PEAK if near and self._burst > 0 else CAP
         pace = self._control.pace
         # A path that stood idle gets no burst.
         most = pace * (CATCH_UP_S if self._flight_size else QUANTUM_S)
