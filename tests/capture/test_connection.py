@@ -1,4 +1,13 @@
-from ucam.capture.connection import Patience
+import asyncio
+import ssl
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ucam.capture.connection import Connection, Patience
+from ucam.rtsp.client import Publisher
+from ucam.storage.tls import make_certificate, server_context
 
 
 def test_a_slow_line_is_no_dead_one() -> None:
@@ -15,3 +24,28 @@ def test_a_slow_line_is_no_dead_one() -> None:
     patience.saw_arrive(160_000, 209)
     assert not patience.is_over(214)
     assert patience.is_over(216)
+
+
+async def test_a_connection_that_broke_is_looked_at_without_harm(tmp_path: Path) -> None:
+    """Its transport forgets its socket at once, and others may look before the sender notices."""
+    cert, key = make_certificate("test", datetime.now(UTC))
+    (tmp_path / "cert").write_bytes(cert)
+    (tmp_path / "key").write_bytes(key)
+
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    tls = server_context(tmp_path / "cert", tmp_path / "key")
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0, ssl=tls) as server:
+        port = server.sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        connection = Connection(Publisher("rtsps://x/cam@x.y", "token"), reader, writer)
+        connection.write(b"something")
+        async with asyncio.timeout(10):
+            while writer.get_extra_info("socket") is not None:
+                await asyncio.sleep(0.01)
+        assert connection.is_stalled(1000) in (True, False)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            connection.set_option(6, 1, 1)

@@ -68,11 +68,19 @@ class Connection:
         self.publisher = publisher
         self._reader = reader
         self.writer = writer
+        # The transport forgets it when the connection breaks, which may have happened already.
+        self._socket = writer.get_extra_info("socket")
+        if self._socket is None:
+            raise SendError("it hung up")
         self._patience = Patience()
         self.torn_down = False
         self._written = 0
         self._arrived = 0
         self._moving_s = 0.0
+
+    def set_option(self, level: int, option: int, value: int | bytes) -> None:
+        """Of the socket; raises `OSError` when that is closed."""
+        self._socket.setsockopt(level, option, value)
 
     def write(self, data: bytes) -> None:
         """Write now or when the network takes it."""
@@ -81,8 +89,8 @@ class Connection:
 
     def _unacknowledged(self) -> int:
         """Bytes that the kernel has and the peer hasn't (tcp(7), SIOCOUTQ)."""
-        number = self.writer.get_extra_info("socket").fileno()
-        if number < 0:
+        number = self._socket.fileno()
+        if number < 0:  # closed
             return 0
         (count,) = struct.unpack("i", fcntl.ioctl(number, termios.TIOCOUTQ, bytes(4)))
         return int(count)

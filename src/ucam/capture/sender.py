@@ -158,11 +158,10 @@ class Sender:
             if not address.check(tls.getpeercert(binary_form=True)):
                 raise SendError(trouble.OTHER_CERTIFICATE.format(address.url))
             writer.transport.set_write_buffer_limits(high=MAX_TRANSPORT_BYTES)
-            writer.get_extra_info("socket").setsockopt(
-                socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES
-            )
             publisher = Publisher(f"{address.url}/{self._jid}", self._tokens.token)
-            self._connection = connection = Connection(publisher, reader, writer)
+            connection = Connection(publisher, reader, writer)
+            connection.set_option(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
+            self._connection = connection
             await self._ask_until_settled(connection)
             session = await self._begin_session()
             publisher.announce(session.description)
@@ -243,9 +242,7 @@ class Sender:
         """Leave viewers their part of the line: the kernel spreads what we write over time."""
         most = max(LEAST_CATCH_UP_BYTES_S, int(self._spool.bytes_a_second * CATCH_UP_FACTOR))
         rate = struct.pack("I", min(most, NO_PACING) if self._watched() else NO_PACING)
-        connection.writer.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, SO_MAX_PACING_RATE, rate
-        )
+        connection.set_option(socket.SOL_SOCKET, SO_MAX_PACING_RATE, rate)
 
     def _confirm(self, event: DurableUntil) -> None:
         if event.position is None:
