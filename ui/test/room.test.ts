@@ -81,18 +81,6 @@ test('an offline camera is told with the time it left', () => {
   assert.match(why, /^Gate is offline since 14:02\. It keeps recording on the device/);
 });
 
-test('what was said lately comes with the Welcome, from a server that keeps it', () => {
-  const made = room([]);
-  const said = { type: 'Chat', text: 'all locked up', from: 'jonas@x/1', time: formatTime(NOW) };
-  made.apply(said as MessageFromServer, NOW);
-  const again = { type: 'Welcome', jid: 'me@x/2', roster: [], 'ice-servers': [], locations: [] };
-  const welcome = { ...again, 'server-time': formatTime(NOW) };
-  made.apply(welcome as unknown as MessageFromServer, NOW);
-  assert.equal(made.chats.length, 1, 'nothing told: what this page heard stays');
-  made.apply({ ...welcome, chat: [said, said] } as unknown as MessageFromServer, NOW);
-  assert.equal(made.chats.length, 2);
-});
-
 test('a Disconnect is newer than what Welcome said', () => {
   const made = room([camera('gate', stored(1))]);
   const { ready: _r, status: _s, ...who } = camera('gate', null);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileTime, fromTo } from '../src/core/time.ts';
-import { asSentence } from '../src/core/words.ts';
+import { asSentence, refusalInWords } from '../src/core/words.ts';
 import { Backoff } from '../src/core/backoff.ts';
 import { bare, initials, personName } from '../src/core/jid.ts';
 import { evictBefore } from '../src/core/media-buffer.ts';
@@ -60,4 +60,10 @@ test('a file is named by the time on the location’s wall', () => {
   const summer = Date.parse('2026-07-01T10:00:00.25Z') / 1000;
   assert.equal(fileTime(summer, 'Europe/Berlin'), '2026-07-01_12-00-00.250+0200');
   assert.equal(fileTime(summer, 'America/St_Johns'), '2026-07-01_07-30-00.250-0230');
+});
+
+test('why a camera takes no call', () => {
+  assert.match(refusalInWords('max-viewers: 8 watch already'), /^8 watch this camera already/);
+  assert.equal(refusalInWords('too many calls: wait a moment'), 'Too many calls: wait a moment.');
+  assert.equal(refusalInWords('This camera sends H.265.'), 'This camera sends H.265.');
 });

@@ -39,7 +39,8 @@ export interface CallEvents {
   channel?(channel: RTCDataChannel): void;
   connected?(): void;
   /** Told once, when the call is over for whatever reason but stop(). */
-  ended(reason: string): void;
+  /** `refused`: the device said so itself, in a sentence for people. */
+  ended(reason: string, refused: boolean): void;
 }
 
 /** Of Chromium alone: another network, such as Wi-Fi instead of a cable. */
@@ -81,7 +82,9 @@ export class Call {
     this.#leave = room.join(this.#id, {
       offer: (message) => this.#offer(message),
       end: (message) => {
-        if (message.from === to) this.#end(message.reason || 'ended by the device', false);
+        if (message.from === to) {
+          this.#end(message.reason || 'ended by the device', false, Boolean(message.reason));
+        }
       },
       error: (code) => this.#end(code, false),
     });
@@ -208,11 +211,11 @@ export class Call {
     this.#pc.addIceCandidate(candidate).catch(() => undefined);
   }
 
-  #end(reason: string, tell: boolean): void {
+  #end(reason: string, tell: boolean, refused = false): void {
     if (this.#over) return;
     if (tell) this.stop(reason);
     else this.#close();
-    this.#events.ended(reason);
+    this.#events.ended(reason, refused);
   }
 
   #close(): void {

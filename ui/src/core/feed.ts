@@ -31,6 +31,8 @@ export class Feed {
   pictureAt: number | null = null;
   /** Calls don't get through: another way is needed, while this one is tried again and again. */
   blocked = false;
+  /** What the camera said when it refused the last call; null when it didn't. */
+  refusal: string | null = null;
   /** Whether the storage's pictures are shown in place of the camera's. */
   substituted = false;
   /** The last picture, kept for when there is no new one; null when none has come yet. */
@@ -127,7 +129,7 @@ export class Feed {
     this.#still = this.#decoded = 0;
     this.#call = new Call(this.#room, this.#peer, 'live', {
       track: (stream, receiver) => this.#show(stream, receiver),
-      ended: (reason) => this.#missed(reason),
+      ended: (reason, refused) => this.#missed(reason, refused),
     });
     this.#looks = setInterval(() => void this.#look(), STATS_MS);
     this.#deadline = setTimeout(() => {
@@ -147,7 +149,8 @@ export class Feed {
   }
 
   /** The call ended, or its time is over: without ever a picture there may be no way. */
-  #missed(reason: string): void {
+  #missed(reason: string, refused = false): void {
+    this.refusal = refused && this.state !== 'live' ? reason : null;
     if (this.state !== 'live' && !NOT_THE_WAY.includes(reason)) this.blocked = true;
     this.#restart();
   }
@@ -204,6 +207,7 @@ export class Feed {
     if (this.state === 'live') return;
     this.#backoff.reset();
     this.blocked = false;
+    this.refusal = null;
     this.#set('live');
     void this.#look();
   }

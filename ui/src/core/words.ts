@@ -94,3 +94,10 @@ export function sectionNumber(section: Section, now: number): string {
   const { total, recording } = summary(section.cameras, now);
   return `${recording} of ${total} recording`;
 }
+
+/** Why a camera takes no call, as it told it. */
+export function refusalInWords(reason: string): string {
+  const full = /^max-viewers: (\d+) /.exec(reason);
+  if (full) return `${full[1]} watch this camera already, and it serves no more (capture.toml → live.max-viewers).`;
+  return asSentence(reason);
+}

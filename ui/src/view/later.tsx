@@ -1,5 +1,5 @@
 import type { FunctionComponent } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { useNow } from './base.tsx';
 import type { Page } from './shell.tsx';
 import { Shell, TitleHeader } from './shell.tsx';
@@ -32,13 +32,20 @@ export function later(
   return function Later() {
     const [, again] = useState(0);
     const [failed, setFailed] = useState(false);
+    const focused = useRef(false);
     useEffect(() => {
       if (loaded) return;
       void fetch().then(() => {
+        focused.current = document.activeElement?.id === 'main';
         if (loaded) again((n) => n + 1);
         else if (!reloadOnce()) setFailed(true);
       });
     }, []);
+    // The page's main part takes the place of the placeholder's, and the keyboard goes on in it.
+    useEffect(() => {
+      if (focused.current) document.getElementById('main')?.focus();
+      focused.current = false;
+    });
     const Loaded = loaded;
     return Loaded ? <Loaded /> : <Placeholder page={page} title={title} failed={failed} />;
   };

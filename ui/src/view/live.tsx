@@ -5,7 +5,7 @@ import { bare, initials } from '../core/jid.ts';
 import type { Camera, Section } from '../core/room.ts';
 import { cameraState } from '../core/room.ts';
 import { span } from '../core/time.ts';
-import { offlineKeeps, offlineSince, sectionNumber } from '../core/words.ts';
+import { offlineKeeps, offlineSince, refusalInWords, sectionNumber } from '../core/words.ts';
 import { app, cameraPath, Link, useNow, usePath, useStore } from './base.tsx';
 import { Rec, Tape } from './footage.tsx';
 import { useKeys } from './keys.tsx';
@@ -247,7 +247,7 @@ export function Over({ camera, feed, state, now }: OverProps) {
       </div>
     );
   }
-  if (feed.blocked && state !== 'live') return <NoWay camera={camera} state={state} />;
+  if (feed.blocked && state !== 'live') return <NoWay camera={camera} feed={feed} state={state} />;
   if (state !== 'reconnecting' || feed.pictureAt === null) return null;
   const age = Math.round((Date.now() - feed.pictureAt) / 1000);
   return (
@@ -262,7 +262,15 @@ export function Over({ camera, feed, state, now }: OverProps) {
 }
 
 /** WebRTC doesn't get through: what is shown instead, and what would help. */
-function NoWay({ camera, state }: { camera: Camera; state: string }) {
+function NoWay({ camera, feed, state }: { camera: Camera; feed: Feed; state: string }) {
+  if (feed.refusal !== null) {
+    return (
+      <div class="pill noway" role="status">
+        {refusalInWords(feed.refusal)}
+        {state === 'storage' && " These are the storage's pictures, some seconds old."}
+      </div>
+    );
+  }
   const storage = camera.storage !== null && app.room.online(camera.storage) !== null;
   return (
     <div class="pill noway" role="status">
