@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO ?= .demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo install setup-tests test page check unit interop matrix browser bench types lock clean distclean
+.PHONY: help demo install setup-tests test page check unit interop matrix browser bench fuzz types lock clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -55,6 +55,9 @@ browser: setup-tests ## in Chromium, against the real programs
 bench: setup-tests ## what the README's figures come from
 	PYTHONPATH=tests $(BIN)/python -m bench
 
+fuzz: setup-tests ## inputs that nobody thought of, for hours; FUZZ_SECONDS for each of 22 targets
+	PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $${FUZZ_SECONDS:-600} $(FUZZ)
+
 types: setup-tests ## write the page's types of the room's messages anew
 	$(BIN)/python tools/page_types.py
 
@@ -62,7 +65,7 @@ lock: setup-tests ## resolve the Python packages anew (hashes, no addresses)
 	$(BIN)/python tools/lock.py
 
 clean: ## remove the demo's state and what was built
-	rm -rf $(DEMO) build dist test-results src/ucam/web/page .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(DEMO) .fuzz build dist test-results src/ucam/web/page .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find src tests bench tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also the environments
