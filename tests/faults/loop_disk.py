@@ -1,0 +1,63 @@
+"""An ext4 in a file, whose power can be cut: nothing more reaches it, its journal isn't flushed."""
+
+import fcntl
+import os
+import struct
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+EXT4_IOC_SHUTDOWN = 0x8004587D
+NO_LOG_FLUSH = 2
+
+
+class LoopDisk:
+    """Mounted at `path`."""
+
+    def __init__(self, folder: Path, megabytes: int) -> None:
+        self.path = folder / "disk"
+        self._image = folder / "disk.img"
+        self._megabytes = megabytes
+
+    def make(self) -> None:
+        """The file, its file system, the folder."""
+        self.path.mkdir()
+        with self._image.open("wb") as file:
+            file.truncate(self._megabytes << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-F", str(self._image)], check=True)
+
+    def mount(self) -> None:
+        """As after a boot: the journal is replayed."""
+        subprocess.run(["mount", "-o", "loop", str(self._image), str(self.path)], check=True)
+
+    def unmount(self) -> None:
+        """Nothing may be open on it."""
+        subprocess.run(["umount", str(self.path)], check=True)
+
+    def cut(self) -> None:
+        """Power off."""
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.ioctl(descriptor, EXT4_IOC_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def loop_disk(folder: Path, megabytes: int = 96) -> Iterator[LoopDisk]:
+    """Skips the test where no loop device can be had."""
+    disk = LoopDisk(folder, megabytes)
+    try:
+        disk.make()
+        disk.mount()
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"this needs root, a loop device and ext4: {error}")
+    try:
+        yield disk
+    finally:
+        if os.path.ismount(disk.path):
+            with suppress(subprocess.CalledProcessError):
+                disk.unmount()
