@@ -17,7 +17,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
-from storage.helpers import PLACE, START_US, Store, opened, track, units
+from storage.helpers import START_US, Store, opened, track, units
 from storage.test_fsck import configured
 from ucam.storage import index
 from ucam.storage.cutter import Action, AddFragment, CloseChunk, Cutter, OpenChunk
@@ -99,13 +99,14 @@ class Life:
     _pipe: int
     confirmed: int = -1
     ended: bool = False
+    counts: bool = True
     _rest: bytes = field(default=b"")
 
     def read(self) -> bool:
         """Take what it told; False when it is dead and no more will come."""
         data = os.read(self._pipe, PIECE)
         *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
+        for line in lines if self.counts else ():
             assert int(line) > self.confirmed, "confirmations go back"
             self.confirmed = int(line)
         self.ended = self.ended or not data
@@ -119,6 +120,12 @@ class Life:
     def idle(self, seconds: float) -> None:
         """Let it work on for a moment."""
         select.select([], [], [], seconds)
+
+    def last_words(self) -> None:
+        """What it has told by now; what comes later doesn't count."""
+        while select.select([self._pipe], [], [], 0)[0] and self.read():
+            pass
+        self.counts = False
 
     def kill(self) -> None:
         """`kill -9`, and what it had told before."""
@@ -140,7 +147,7 @@ def born(
     maxspace: int | None = None,
     disk: Disk | None = None,
     pictures: int = MOST_PICTURES,
-    when: Callable[[], None] = lambda: None,
+    when: Callable[[], object] = lambda: None,
     inline: bool = False,
 ) -> Life:
     """Begin a life. `when`: is waited for behind the start, before the first picture."""

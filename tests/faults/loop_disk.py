@@ -30,7 +30,11 @@ class LoopDisk:
         subprocess.run(["mkfs.ext4", "-q", "-F", str(self._image)], check=True)
 
     def mount(self) -> None:
-        """As after a boot: the journal is replayed."""
+        """As a boot does: the journal is replayed."""
+        checked = subprocess.run(
+            ["e2fsck", "-p", str(self._image)], capture_output=True, check=False
+        )
+        assert checked.returncode < 4, checked.stdout  # less is: nothing, or mended
         subprocess.run(["mount", "-o", "loop", str(self._image), str(self.path)], check=True)
 
     def unmount(self) -> None:

@@ -60,6 +60,9 @@ def test_this_would_see_what_was_confirmed_too_early(tmp_path: Path, chance: ran
 def cut(disk: LoopDisk, life: Life, chance: random.Random) -> None:
     """Power off, and on again."""
     at_random(life, chance)
+    # A sync that is on its way while the power goes may say that all is well: the ioctl isn't as
+    # sudden as a cable.
+    life.last_words()
     disk.cut()
     life.kill()
     disk.unmount()
