@@ -5,7 +5,7 @@ import os
 import struct
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,12 +18,18 @@ class LoopDisk:
     """Mounted at `path`."""
 
     def __init__(self, folder: Path, megabytes: int) -> None:
-        self.path = folder / "disk"
+        self.path = folder / "mounts" / "disk"
         self._image = folder / "disk.img"
         self._megabytes = megabytes
 
     def make(self) -> None:
         """The file, its file system, the folder."""
+        # Shared, so that it goes out of the mount namespaces that others have made meanwhile, too:
+        # while one of them holds it, it would come back as it was, without power.
+        mounts = str(self.path.parent)
+        self.path.parent.mkdir()
+        subprocess.run(["mount", "--bind", mounts, mounts], check=True)
+        subprocess.run(["mount", "--make-shared", mounts], check=True)
         self.path.mkdir()
         with self._image.open("wb") as file:
             file.truncate(self._megabytes << 20)
@@ -55,13 +61,13 @@ def loop_disk(folder: Path, megabytes: int = 96) -> Iterator[LoopDisk]:
     """Skips the test where no loop device can be had."""
     disk = LoopDisk(folder, megabytes)
     try:
-        disk.make()
-        disk.mount()
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"this needs root, a loop device and ext4: {error}")
-    try:
+        try:
+            disk.make()
+            disk.mount()
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"this needs root, a loop device and ext4: {error}")
         yield disk
     finally:
-        if os.path.ismount(disk.path):
-            with suppress(subprocess.CalledProcessError):
-                disk.unmount()
+        for path in (disk.path, disk.path.parent):
+            if os.path.ismount(path):
+                subprocess.run(["umount", str(path)], check=False)
