@@ -162,7 +162,7 @@ def born(
     try:
         os.close(read)
         if inline:
-            index.ThreadPoolExecutor = Inline  # type: ignore[misc, assignment]
+            setattr(index, "ThreadPoolExecutor", Inline)  # noqa: B010
         with opened(root, maxspace, disk) as store:
             store.durable = Told(write)
             when()

@@ -19,8 +19,10 @@ from storage.helpers import opened
 
 pytestmark = pytest.mark.matrix
 STEPS = count("STEPS", 24)
-CALLS = ("mkdir", "openat", "writev", "write", "pwrite64", "fdatasync", "fsync")
-CALLS += ("ftruncate", "rename", "unlink", "rmdir")
+CALLS = (
+    *("mkdir", "openat", "writev", "write", "pwrite64", "fdatasync", "fsync"),
+    *("ftruncate", "rename", "unlink", "rmdir"),
+)
 # Room for what two lives keep, but not for a third: each new chunk is the end of an old one.
 MAXSPACE = 1_500_000
 PICTURES = 150

@@ -7,18 +7,21 @@ once the fault is mended, is tests/fuzz/corpus/TARGET.
 """
 
 import argparse
+import io
 import os
 import re
 import resource
 import sys
 import tempfile
 import time
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import NamedTuple
 
 import atheris
 
-with atheris.instrument_imports(include=["ucam"]):
+# It tells of each module.
+with redirect_stderr(io.StringIO()), atheris.instrument_imports(include=["ucam"]):
     from fuzz.target import Target, committed
     from fuzz.targets import TARGETS
 

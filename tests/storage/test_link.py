@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -224,6 +225,10 @@ async def test_handshakes_are_bounded_in_time(
         await until(lambda: server.owners and server.owners[0].gone.is_set())
 
 
+def handshakes(server: Server, number: int) -> bool:
+    return len(server.links.handshakes) == number
+
+
 async def test_handshakes_are_bounded_in_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,8 +239,8 @@ async def test_handshakes_are_bounded_in_number(
         silent = []
         for number in (1, 2):
             silent.append(await asyncio.open_connection("127.0.0.1", server.port))
-            await until(lambda number=number: len(server.links.handshakes) == number)
-        reader, writer = await connect(server)
+            await until(partial(handshakes, server, number))
+        _, writer = await connect(server)
         assert not await asyncio.wait_for(silent[0][0].read(), 10)
         assert len(server.links.handshakes) == 1
         for each in (writer, *(each for _, each in silent)):
