@@ -4,6 +4,7 @@ UCAM_FAULTS_SYNC_MS: how long each sync takes; UCAM_FAULTS_SLOW_PICTURES: how ma
 """
 
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,17 +13,17 @@ import pytest
 
 from faults.life import count
 from faults.publisher import Camera
-from faults.test_network import assert_whole, kept, memory
+from faults.test_network import assert_whole, closed_until, memory
 from storage.helpers import Tokens
 from storage.process import CAMERA, StorageProcess
 from support.site import wait_until
 
 pytestmark = [pytest.mark.interop, pytest.mark.matrix]
-SYNC_MS = count("SYNC_MS", 150)
+SYNC_MS = count("SYNC_MS", 700)
 # 720p at a quality that nobody records with: forty kilobytes a picture.
-PICTURES = count("SLOW_PICTURES", 2200)
-# What may wait for the disk (16 MiB of one camera), twice, and what goes through sockets.
-MOST_MEMORY = 40 << 20
+PICTURES = count("SLOW_PICTURES", 1150)
+# What may wait for the disk (16 MiB of one camera), and what goes through sockets.
+MOST_MEMORY = 28 << 20
 
 
 @contextmanager
@@ -62,11 +63,7 @@ def camera(storage: StorageProcess, size: str) -> Camera:
 def finish(storage: StorageProcess, sender: Camera) -> None:
     sender.teardown()
     last = sender.sent - 1
-    wait_until(
-        "the last chunk is closed",
-        lambda: kept(storage) and kept(storage)[-1].last_number == last,
-        within_s=300,
-    )
+    closed_until(storage, last)
     storage.stop()
     assert_whole(storage, {"run1": last})
 
@@ -82,7 +79,7 @@ def test_a_slow_disk_holds_its_cameras_back(storage: StorageProcess) -> None:
         for _ in range(PICTURES // 25):
             sent += sender.send(25)
             most = max(most, memory(storage))
-    assert sent > 2 * MOST_MEMORY, "too little was sent to prove anything"
+    assert sent > 1.5 * MOST_MEMORY, "too little was sent to prove anything"
     assert most - before < MOST_MEMORY
     finish(storage, sender)
 
@@ -95,12 +92,14 @@ def test_read_only_for_a_while(storage: StorageProcess) -> None:
     sender.connect()
     sender.send(100)
     sender.wait_for_durable(49)
-    with injected(storage, "fdatasync,pwrite64:error=EROFS"):
+    with injected(storage, "fdatasync:error=EROFS"):
         sender.send(100)
         wait_until("it is told", lambda: "can't be recorded" in storage.log.read_text())
         durable = sender.ask()
-        sender.send(50)
-        assert sender.ask() == durable
+        for _ in range(20):
+            sender.send(10)
+            time.sleep(0.05)
+            assert sender.ask() == durable
     wait_until("it is over", lambda: _records(sender, storage))
     finish(storage, sender)
 
