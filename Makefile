@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO ?= .demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo install setup-tests test page check unit interop matrix browser bench fuzz types lock clean distclean
+.PHONY: help demo install setup-tests test page check unit interop matrix browser bench fuzz faults types sbom lock clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -55,11 +55,23 @@ browser: setup-tests ## in Chromium, against the real programs
 bench: setup-tests ## what the README's figures come from
 	PYTHONPATH=tests $(BIN)/python -m bench
 
+faults: setup-tests ## programs killed, power cut, disks that fail, a few hundred times each (an hour; as root)
+	UCAM_FAULTS_STORAGE_KILLS=$${UCAM_FAULTS_STORAGE_KILLS:-1000} \
+	UCAM_FAULTS_POWER_CUTS=$${UCAM_FAULTS_POWER_CUTS:-1000} \
+	UCAM_FAULTS_POWER_CUTS_IN_ROTATION=$${UCAM_FAULTS_POWER_CUTS_IN_ROTATION:-300} \
+	UCAM_FAULTS_STEPS=$${UCAM_FAULTS_STEPS:-100000} UCAM_FAULTS_RESETS=$${UCAM_FAULTS_RESETS:-500} \
+	UCAM_FAULTS_STOPPED_S=$${UCAM_FAULTS_STOPPED_S:-60} UCAM_FAULTS_SYNC_MS=$${UCAM_FAULTS_SYNC_MS:-2000} \
+	UCAM_FAULTS_FLIPS=$${UCAM_FAULTS_FLIPS:-1000} \
+	  $(BIN)/pytest -q -s tests/faults
+
 fuzz: setup-tests ## inputs that nobody thought of, for hours; FUZZ_SECONDS for each of 22 targets
 	PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $${FUZZ_SECONDS:-600} $(FUZZ)
 
 types: setup-tests ## write the page's types of the room's messages anew
 	$(BIN)/python tools/page_types.py
+
+sbom: ## what ucam is made of, as a CycloneDX list
+	@/usr/bin/python3 tools/sbom.py
 
 lock: setup-tests ## resolve the Python packages anew (hashes, no addresses)
 	$(BIN)/python tools/lock.py

@@ -57,6 +57,11 @@ class Camera:
         self.durable = -1
         self.socket: ssl.SSLSocket | None = None
 
+    @property
+    def pictures(self) -> list[bytes]:
+        """What it sends, again and again."""
+        return [unit.data for unit in self._clip.units[:GROUP]]
+
     def connect(self) -> None:
         """To the point where pictures may be sent: behind what is durable."""
         self.socket = connect(self._url)
