@@ -11,6 +11,7 @@ import io
 import os
 import re
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -22,10 +23,12 @@ import atheris
 
 # It tells of each module.
 with redirect_stderr(io.StringIO()), atheris.instrument_imports(include=["ucam"]):
+    from fuzz.storage_targets import MEMORY
     from fuzz.target import Target, committed
     from fuzz.targets import TARGETS
 
 ROOT = Path(__file__).parents[2]
+TEMPORARY = Path(tempfile.gettempdir())
 MEMORY_MB = 1024  # a target's process: libFuzzer's tables and what was imported included
 LARGEST = 20_000
 STUCK_S = 300
@@ -56,6 +59,8 @@ def fuzz(name: str, seconds: int, folder: Path) -> Ran:
             os.dup2(output.fileno(), 2)
             _inside(TARGETS[name], name, [*arguments, str(corpus)])
         _, status, used = os.wait4(child, 0)
+        for left in (*MEMORY.glob(f"ucam-fuzz-{child}-*"), *TEMPORARY.glob(f"ucam-fuzz-{child}-*")):
+            shutil.rmtree(left, ignore_errors=True)  # libFuzzer ends without a word
         output.seek(0)
         text = output.read().decode(errors="replace")
     executions = max(map(int, re.findall(r"^#(\d+)", text, re.MULTILINE)), default=0)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -51,7 +52,11 @@ def recovery(data: bytes) -> None:
     """A `.part` with this in it: a start closes it, sets it aside or deletes it. The next start
     finds nothing to do.
     """
-    folder = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None, prefix="ucam-fuzz-"))
+    folder = Path(
+        tempfile.mkdtemp(
+            dir=MEMORY if MEMORY.is_dir() else None, prefix=f"ucam-fuzz-{os.getpid()}-"
+        )
+    )
     try:
         _recover(folder, data)
     finally:
@@ -101,7 +106,9 @@ class _Wire:
 @cache
 def _scene() -> tuple[asyncio.AbstractEventLoop, Scene]:
     # Kept until the process ends, and the folder is on a disk of memory.
-    folder = tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None, prefix="ucam-fuzz-scene-")
+    folder = tempfile.mkdtemp(
+        dir=MEMORY if MEMORY.is_dir() else None, prefix=f"ucam-fuzz-{os.getpid()}-"
+    )
     stack = contextlib.ExitStack()
     stack.callback(shutil.rmtree, folder)
     store = stack.enter_context(opened(Path(folder) / "chunks"))
