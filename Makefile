@@ -4,7 +4,7 @@ BIN := .venv/bin
 DEMO ?= .demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo install setup-tests test page check unit interop matrix faults fuzz soak browser bench types lock clean distclean
+.PHONY: help demo install setup-tests test page check unit interop matrix faults fuzz soak browser bench types sbom lock clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -50,13 +50,6 @@ interop: setup-tests ## with ffmpeg and GStreamer
 matrix: setup-tests ## every codec, publisher and player, and disks that fail (minutes)
 	$(BIN)/pytest -q -m matrix
 
-faults: setup-tests ## networks cut, programs killed at random, clocks that step, disks that fill (an hour; as root)
-	UCAM_FAULTS_KILLS=$${UCAM_FAULTS_KILLS:-20} UCAM_FAULTS_CUTS=$${UCAM_FAULTS_CUTS:-1,30,600} \
-	  $(BIN)/pytest -q -s tests/faults
-
-fuzz: setup-tests ## random requests to the web application, ten minutes each
-	UCAM_FUZZ_S=600 $(BIN)/pytest -q -s -m fuzz
-
 soak: setup-tests ## viewers: 200 joins and leaves, a minute of hostile ones (ten minutes)
 	UCAM_FAULTS_JOINS=$${UCAM_FAULTS_JOINS:-200} UCAM_FAULTS_CALLS_S=$${UCAM_FAULTS_CALLS_S:-60} \
 	  $(BIN)/pytest -q -s tests/faults/test_calls.py
@@ -67,14 +60,31 @@ browser: setup-tests ## in Chromium, against the real programs
 bench: setup-tests ## what the README's figures come from
 	PYTHONPATH=tests $(BIN)/python -m bench
 
+faults: setup-tests ## programs killed, power and networks cut, disks that fail, hundreds of times (hours; as root)
+	UCAM_FAULTS_KILLS=$${UCAM_FAULTS_KILLS:-20} UCAM_FAULTS_CUTS=$${UCAM_FAULTS_CUTS:-1,30,600} \
+	UCAM_FAULTS_STORAGE_KILLS=$${UCAM_FAULTS_STORAGE_KILLS:-1000} \
+	UCAM_FAULTS_POWER_CUTS=$${UCAM_FAULTS_POWER_CUTS:-1000} \
+	UCAM_FAULTS_POWER_CUTS_IN_ROTATION=$${UCAM_FAULTS_POWER_CUTS_IN_ROTATION:-300} \
+	UCAM_FAULTS_STEPS=$${UCAM_FAULTS_STEPS:-100000} UCAM_FAULTS_RESETS=$${UCAM_FAULTS_RESETS:-500} \
+	UCAM_FAULTS_STOPPED_S=$${UCAM_FAULTS_STOPPED_S:-60} UCAM_FAULTS_SYNC_MS=$${UCAM_FAULTS_SYNC_MS:-2000} \
+	UCAM_FAULTS_FLIPS=$${UCAM_FAULTS_FLIPS:-1000} \
+	  $(BIN)/pytest -q -s tests/faults
+
+fuzz: setup-tests ## inputs and requests that nobody thought of; FUZZ_SECONDS for each of some 24 targets
+	UCAM_FUZZ_S=$${FUZZ_SECONDS:-600} $(BIN)/pytest -q -s -m fuzz
+	PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $${FUZZ_SECONDS:-600} $(FUZZ)
+
 types: setup-tests ## write the page's types of the room's messages anew
 	$(BIN)/python tools/page_types.py
+
+sbom: ## what ucam is made of, as a CycloneDX list
+	@/usr/bin/python3 tools/sbom.py
 
 lock: setup-tests ## resolve the Python packages anew (hashes, no addresses)
 	$(BIN)/python tools/lock.py
 
 clean: ## remove the demo's state and what was built
-	rm -rf $(DEMO) build dist test-results src/ucam/web/page .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(DEMO) .fuzz build dist test-results src/ucam/web/page .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find src tests bench tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also the environments

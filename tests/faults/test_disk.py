@@ -105,14 +105,14 @@ def test_a_sync_that_fails_in_a_running_storage(tmp_path: Path, tokens: Tokens) 
     """Every seventh sync of each thread fails, the index's own included."""
     trace = tmp_path / "strace"
     strace = ["strace", "-D", "-f", "-qq", "-o", str(trace), "-e", "trace=fdatasync"]
-    inject = "inject=fdatasync:error=EIO:when=9+7"
+    inject = "inject=fdatasync:error=EIO:when=12+7"
     storage = StorageProcess(
         tmp_path, tokens, under=(*strace, "-e", inject), chunk_size="3s", maxspace="200MB"
     )
     storage.start()
     try:
         publisher = push(storage, 300)
-        # The first of them hits the checkpoint of a start, the second what is being written.
+        # A start has eleven; then comes what is being written.
         until(lambda: trace.read_text().count("INJECTED") >= 2)
         until(lambda: "can't be recorded" in storage.log.read_text())
         run_out(publisher)

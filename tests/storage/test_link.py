@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -210,21 +211,39 @@ async def test_what_is_no_tls_is_closed_and_no_owner_hears_of_it(tmp_path: Path)
         assert not server.owners
 
 
-async def test_handshakes_are_bounded_in_time_and_number(
+async def test_handshakes_are_bounded_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "HANDSHAKE_S", 1.0)
-    monkeypatch.setattr(module, "MOST_HANDSHAKES", 2)
     async with serving(tmp_path) as server:
-        silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
-        await until(lambda: server.links.handshakes == 2)
-        reader, third = await asyncio.open_connection("127.0.0.1", server.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         assert not await asyncio.wait_for(reader.read(), 10)
-        for reader, _ in silent:
-            assert not await asyncio.wait_for(reader.read(), 10)
-        await until(lambda: not server.links.handshakes)
-        for writer in (third, *(each for _, each in silent)):
-            writer.close()
-        reader, writer = await connect(server)  # and now there is room again
+        assert not server.links.handshakes
+        writer.close()
+        reader, writer = await connect(server)  # and others come in
         writer.close()
         await until(lambda: server.owners and server.owners[0].gone.is_set())
+
+
+def handshakes(server: Server, number: int) -> bool:
+    return len(server.links.handshakes) == number
+
+
+async def test_handshakes_are_bounded_in_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest goes: whoever holds sockets open and says nothing locks nobody out."""
+    monkeypatch.setattr(module, "HANDSHAKE_S", 60.0)
+    monkeypatch.setattr(module, "MOST_HANDSHAKES", 2)
+    async with serving(tmp_path) as server:
+        silent = []
+        for number in (1, 2):
+            silent.append(await asyncio.open_connection("127.0.0.1", server.port))
+            await until(partial(handshakes, server, number))
+        _, writer = await connect(server)
+        assert not await asyncio.wait_for(silent[0][0].read(), 10)
+        assert len(server.links.handshakes) == 1
+        for each in (writer, *(each for _, each in silent)):
+            each.close()
+        await until(lambda: server.owners and server.owners[0].gone.is_set())
+        await until(lambda: not server.links.handshakes)

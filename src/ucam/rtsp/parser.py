@@ -10,7 +10,9 @@ _MAX_LINES = 100
 _METHOD = re.compile(r"[A-Za-z_]{1,32}")
 _STATUS = re.compile(r"RTSP/1\.\d ([1-5]\d\d)(?: (.*))?")
 _CONTROL = re.compile(r"[\x00-\x08\n-\x1f\x7f]")
-_HEADER = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*:[ \t]*(.*?)[ \t]*")
+# What follows the colon is stripped afterwards: a pattern that does it looks at a line of blanks as
+# many times as it is long.
+_HEADER = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*:(.*)")
 
 
 class Parser:
@@ -137,7 +139,7 @@ def _parse_head(head: bytes) -> tuple[str, tuple[Header, ...]]:
             name, value = headers[-1]
             headers[-1] = (name, f"{value} {line.strip()}")
         elif matched := _HEADER.fullmatch(line):
-            headers.append((matched[1], matched[2]))
+            headers.append((matched[1], matched[2].strip(" \t")))
         else:
             raise MessageError("a header line without a name")
     return first, tuple(headers)

@@ -10,6 +10,7 @@ from ucam.rtsp.errors import SDPError
 NTP64_URI = "urn:ietf:params:rtp-hdrext:ntp-64"
 MAX_NUMBER = (1 << 63) - 1
 MAX_GAP = 200  # characters of a gap's reason
+MAX_PARAMETERS = 64  # of a media's fmtp; known formats have about ten
 
 _RUN = re.compile(r"([A-Za-z0-9._-]{1,64}) (\d{1,19})")
 _MEDIA = re.compile(r"([a-z]{1,20}) \d{1,5}(?:/\d+)? (\S+) (\S+)(?: .*)?")
@@ -247,7 +248,10 @@ def _with_attribute(media: Media, attribute: str) -> Media:
                 return media
             pairs = (each.strip().partition("=") for each in rest.split(";"))
             found = {key.lower(): text.strip() for key, _, text in pairs if key}
-            return replace(media, parameters=media.parameters | found)
+            found = media.parameters | found
+            if len(found) > MAX_PARAMETERS:
+                raise SDPError(f"more than {MAX_PARAMETERS} format parameters")
+            return replace(media, parameters=found)
         case "extmap":
             matched = _EXTMAP.fullmatch(value.strip())
             if matched is not None and matched[2] == NTP64_URI and 1 <= int(matched[1]) <= 255:

@@ -70,7 +70,7 @@ class Connection:
         self._playing: Playing | None = None
         self._plays = False
         self._deciding = False
-        self._started_s = self._heard_s = self._media_s = time.monotonic()
+        self.started_s = self._heard_s = self._media_s = time.monotonic()
         self._reason = DISCONNECTED
         self._ended = False
         self._said_goodbye = False
@@ -315,8 +315,13 @@ class Connection:
             self.end("nothing came any more")
         elif self._intake is not None and now_s - self._media_s > SILENCE_S:
             self.end(f"the camera sent nothing for {SILENCE_S:.0f} s")
-        elif not (self._intake or self._plays) and now_s - self._started_s > BEFORE_RECORD_S:
+        elif self.is_stranger and now_s - self.started_s > BEFORE_RECORD_S:
             self.end("no media came")
+
+    @property
+    def is_stranger(self) -> bool:
+        """Whether it neither records nor plays: nothing has shown who it is."""
+        return not (self._intake or self._plays)
 
     def _count_lost(self) -> None:
         lost = 0 if self._intake is None else self._intake.lost_packets

@@ -19,7 +19,7 @@ from ucam.storage.recorder import STOPPED, Recorder
 
 _log = logging.getLogger(__name__)
 
-MOST_CONNECTIONS = 512  # above it a new one is closed at once
+MOST_CONNECTIONS = 512  # above it the oldest that shows no token goes, else the new one
 # Of each connection, in the kernel: what a camera sends while its link rests, and its keyframes.
 SOCKET_BYTES = 512 * 1024
 
@@ -61,8 +61,16 @@ class IngestServer:
     def admit(self, connection: Connection) -> bool:
         """Whether a new connection may stay."""
         if len(self._connections) >= MOST_CONNECTIONS:
-            _log.warning("%s: refused: there are %d connections", connection.peer, MOST_CONNECTIONS)
-            return False
+            strangers = [each for each in self._connections if each.is_stranger]
+            if not strangers:
+                _log.warning(
+                    "%s: refused: there are %d connections", connection.peer, MOST_CONNECTIONS
+                )
+                return False
+            # Cameras come back while somebody holds sockets open and says nothing.
+            oldest = min(strangers, key=lambda each: each.started_s)
+            oldest.end("there are too many connections")
+            self._connections.discard(oldest)
         self._connections.add(connection)
         self._empty.clear()
         return True

@@ -19,7 +19,7 @@ BUFFER_BYTES = 256 * 1024
 # What a MemoryBIO has held once it holds room for as long as it lives.
 PIECE_BYTES = 32 * 1024
 HANDSHAKE_S = 10.0
-MOST_HANDSHAKES = 256  # at a time; above it a new connection is closed at once
+MOST_HANDSHAKES = 256  # at a time; above it the oldest goes, so that nobody can lock others out
 GOODBYE_S = 2.0
 REST_S = 0.1
 # More than this in one look is a sender that is behind: it is read on at once.
@@ -49,7 +49,7 @@ class Links:
         self.plain = memoryview(bytearray(BUFFER_BYTES))
         self._resting: list[Link] = []
         self._may_rest = True
-        self.handshakes = 0
+        self.handshakes: dict[Link, None] = {}  # the oldest first
 
     def rest(self, link: "Link") -> bool:
         """Wake this link up at the next beat, unless nobody may rest any more."""
@@ -94,11 +94,12 @@ class Link(asyncio.BufferedProtocol):
         self._socket = cast(asyncio.Transport, transport)
         if address := transport.get_extra_info("peername"):
             self.peer = f"{address[0]}:{address[1]}"
-        if self._links.handshakes >= MOST_HANDSHAKES:
-            _log.warning("%s: refused: too many connections begin at once", self.peer)
-            self.abort()
-            return
-        self._links.handshakes += 1
+        if len(self._links.handshakes) >= MOST_HANDSHAKES:
+            oldest = next(iter(self._links.handshakes))
+            _log.warning("%s: closed: too many connections begin at once", oldest.peer)
+            oldest.abort()
+            oldest._end_handshake()
+        self._links.handshakes[self] = None
         self._handshake = asyncio.get_running_loop().call_later(HANDSHAKE_S, self.abort)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -138,7 +139,7 @@ class Link(asyncio.BufferedProtocol):
         if self._handshake is not None:
             self._handshake.cancel()
             self._handshake = None
-            self._links.handshakes -= 1
+            self._links.handshakes.pop(self, None)
 
     def _begin(self) -> None:
         self._end_handshake()

@@ -8,6 +8,8 @@ import os
 import struct
 import sys
 from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +17,7 @@ from ucam.media import ContainerError
 from ucam.media.boxes import Box, boxes, children, descend
 
 MOST_MOOF_BYTES = 1 << 20
+MOST_SAMPLES = MOST_MOOF_BYTES // 4  # of a run; rows need room, unless none say anything
 HEAD_BYTES = 4096  # of a fragment; a longer one is read again
 # trun (ISO/IEC 14496-12 §8.8.8): what stands before the rows, and what a row holds.
 _DATA_OFFSET, _FIRST_FLAGS = 0x1, 0x4
@@ -65,9 +68,22 @@ class FragmentHead(NamedTuple):
     end: int
 
 
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Boxes that are missing, or shorter than what should be in them."""
+    try:
+        yield
+    except (KeyError, IndexError, struct.error) as error:
+        raise ContainerError(f"{what} is damaged: {error}") from error
+
+
 def read_tracks(init: bytes) -> tuple[TrackHead, ...]:
     """The tracks of an init segment. Raises `ContainerError`."""
-    view = memoryview(init)
+    with _told("the init segment"):
+        return _tracks(memoryview(init))
+
+
+def _tracks(view: memoryview) -> tuple[TrackHead, ...]:
     moov = next((found for found in boxes(view, 0, len(view)) if found.kind == b"moov"), None)
     if moov is None:
         raise ContainerError("no moov")
@@ -132,7 +148,8 @@ def read_fragment(data: bytes, at: int, tracks: tuple[TrackHead, ...]) -> Fragme
         if kind == b"mdat":
             if moof is None:
                 raise ContainerError(f"an mdat without moof at byte {at + position}")
-            runs = tuple(_runs(view, moof, at, tracks))
+            with _told(f"the moof at byte {at + moof.start}"):
+                runs = tuple(_runs(view, moof, at, tracks))
             return FragmentHead(runs, at + body, at + position + size, at + position + size)
         if kind == b"moof":
             if size > MOST_MOOF_BYTES:
@@ -208,6 +225,8 @@ def _run(
     if flags & _FIRST_FLAGS:
         (first_flags,) = struct.unpack_from(">I", view, position)
         position += 4
+    if count > MOST_SAMPLES:
+        raise ContainerError(f"a trun of {count} samples")
     columns = [bit for bit in (_DURATION, _SIZE, _FLAGS, _COMPOSITION) if flags & bit]
     if position + 4 * len(columns) * count != trun.end:
         raise ContainerError(f"a trun of {count} samples in {trun.end - trun.body} bytes")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, TypeVar
@@ -87,9 +88,10 @@ class Library:
             if place.jid == jid and place.location in locations:
                 return place
         # A camera that has just connected for the first time has no chunk yet.
-        for location in locations:
-            if self.recorder.recording(place := Place(location, jid)):
-                return place
+        with suppress(ValueError):  # no JID, so nobody's
+            for location in locations:
+                if self.recorder.recording(place := Place(location, jid)):
+                    return place
         raise not_found()
 
     def live_of(self, place: Place) -> list[LiveChunk]:

@@ -1,0 +1,11 @@
+"""All targets, by name; importing this imports what they drive."""
+
+from fuzz import rtp_targets, rtsp_targets, storage_targets, word_targets
+from fuzz.target import Target
+
+TARGETS: dict[str, Target] = {
+    **rtsp_targets.TARGETS,
+    **rtp_targets.TARGETS,
+    **storage_targets.TARGETS,
+    **word_targets.TARGETS,
+}
