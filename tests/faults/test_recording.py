@@ -100,6 +100,7 @@ def test_a_camera_that_is_killed_while_storage_is_away(chain: Chain, chance: ran
         runs = len(chain.camera.runs()) if chain.camera.log.exists() else 0
         # Half of them never see storage, half are in the midst of sending when the cable is cut.
         early = chance.random() < 0.5
+        before = set(chain.camera.segments())
         if early:
             chain.camera.start()
             wait_until("it captures", lambda: len(chain.camera.runs()) > runs)  # noqa: B023
@@ -108,7 +109,9 @@ def test_a_camera_that_is_killed_while_storage_is_away(chain: Chain, chance: ran
             if not early:
                 chain.camera.start()
                 wait_until("it captures", lambda: len(chain.camera.runs()) > runs)  # noqa: B023
-            time.sleep(3 + chance.uniform(0, 3))
+            # What is written begins a file of its own, since this is another run.
+            wait_until("it is being written", lambda: set(chain.camera.segments()) - before)  # noqa: B023
+            time.sleep(2 + chance.uniform(0, 3))
             killed_us = time.time_ns() // 1000
             chain.camera.kill()
         kept = on_disk(chain)

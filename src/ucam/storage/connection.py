@@ -137,7 +137,11 @@ class Connection:
                 self._said_goodbye = True
                 _log.info("%s: closed: %s", self.name, ascii(event.reason))
                 self._send()
-                self._close()
+                # Who has said goodbye hangs up first: rtspclientsink 1.22 may wait for ever, or
+                # complain, when its socket is gone before it has read the answer.
+                self._end(self._reason)
+                if self._link is not None:
+                    self._link.close_soon()
 
     @property
     def name(self) -> str:

@@ -21,6 +21,7 @@ PIECE_BYTES = 32 * 1024
 HANDSHAKE_S = 10.0
 MOST_HANDSHAKES = 256  # at a time; above it the oldest goes, so that nobody can lock others out
 GOODBYE_S = 2.0
+LINGER_S = 0.3
 REST_S = 0.1
 # More than this in one look is a sender that is behind: it is read on at once.
 MOST_RESTED_BYTES = 96 * 1024
@@ -225,6 +226,10 @@ class Link(asyncio.BufferedProtocol):
         self._socket.close()
         # A peer that doesn't take what waits must not hold the socket.
         asyncio.get_running_loop().call_later(GOODBYE_S, self._socket.abort)
+
+    def close_soon(self) -> None:
+        """Let the peer hang up first, for a moment."""
+        asyncio.get_running_loop().call_later(LINGER_S, self.close)
 
     def abort(self) -> None:
         """End at once."""
