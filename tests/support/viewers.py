@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -47,6 +48,7 @@ def viewers(site: Site, token: str, device: str, calls: list[str], **how: Any) -
     """A process that watches `device` in so many calls; `how`: see `gst_viewer`."""
     with subprocess.Popen(
         [sys.executable, "-m", "support.gst_viewer"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
