@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from browser.conftest import SPY, log_in
-from support.relay import SECRET, coturn
+from support.relay import SECRET, relay
 from support.site import Site, wait_until
 
 pytestmark = pytest.mark.browser
@@ -82,7 +82,7 @@ window.WebSocket = class extends Socket {
 @pytest.fixture
 def apart(tmp_path: Path) -> Iterator[Site]:
     """A location with a relay, a camera with sound, and one that sends H.265."""
-    with coturn(tmp_path) as server:
+    with relay(tmp_path) as server:
         cameras = {
             "talks": 'source = "test"\nwidth = 640\nheight = 360\nframerate = 15\n'
             '[audio]\nsource = "test"',

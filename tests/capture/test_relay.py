@@ -12,7 +12,7 @@ import pytest
 from capture.test_calls import VIDEO, gone
 from capture.viewer import Device
 from support.gst_viewer import Receiver
-from support.relay import SECRET, coturn
+from support.relay import SECRET, relay
 from ucam.capture.callsdp import ice_setup
 from ucam.protocol.messages import (
     AnswerMedia,
@@ -58,7 +58,7 @@ def receiver_for(device: Device, server: IceServer) -> Receiver:
 
 
 async def test_relayed_at_both_ends(tmp_path: Path) -> None:
-    with coturn(tmp_path) as server:
+    with relay(tmp_path) as server:
         async with Device(VIDEO) as device:
             device.calls.ice_servers = (credentials(server, "cam001@studio.loc"),)
             device.calls.relay_only = True
@@ -70,7 +70,7 @@ async def test_relayed_at_both_ends(tmp_path: Path) -> None:
                 device.calls.peer_gone(JID)
                 await gone(device)
                 receiver.stop()
-    log = (tmp_path / "turn.log").read_text(errors="replace")
+    log = (tmp_path / "turnserver.log").read_text(errors="replace")
     assert log.count("ALLOCATE processed, success") >= 2, "one for each end"
 
 
@@ -78,7 +78,7 @@ async def test_without_good_credentials_there_is_no_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ucam.capture.calls.SILENCE_S", 3.0)
-    with coturn(tmp_path) as server:
+    with relay(tmp_path) as server:
         async with Device(VIDEO) as device:
             device.calls.ice_servers = (credentials(server, "cam001@studio.loc", "another"),)
             device.calls.relay_only = True

@@ -30,11 +30,6 @@ framerate = {RATE}
 bitrate = "500kbit/s" """
 
 
-def count(name: str, default: int) -> int:
-    """How often: `UCAM_FAULTS_<NAME>` in the environment, else the default."""
-    return int(os.environ.get(f"UCAM_FAULTS_{name}", default))
-
-
 class CameraProcess:
     """`ucam capture` with the test picture, for the storage at a port that stays."""
 

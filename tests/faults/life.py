@@ -34,11 +34,6 @@ MOST_PICTURES = 60_000
 PIECE = 4096
 
 
-def count(name: str, default: int) -> int:
-    """How often: `UCAM_FAULTS_<NAME>` in the environment, else the default."""
-    return int(os.environ.get(f"UCAM_FAULTS_{name}", default))
-
-
 class Told(list[Durable]):
     """What is confirmed goes down a pipe, at once."""
 

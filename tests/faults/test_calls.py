@@ -17,7 +17,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from faults.chain import count
+from faults.counts import count
 from support.site import Site, wait_until
 from support.viewers import call_host, call_processes, person_token, viewers
 from ucam.protocol.messages import (

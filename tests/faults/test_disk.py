@@ -1,15 +1,14 @@
 """A real storage on disks that really fail: a small tmpfs filled by a stranger, injected EIO."""
 
-import contextlib
-import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from faults.disk import filled, small_disk
 from media.clips import frame_md5
 from storage.helpers import Tokens
 from storage.process import StorageProcess, push
@@ -31,20 +30,6 @@ def until(condition: Callable[[], object], seconds: float = 60) -> None:
 @pytest.fixture
 def tokens(tmp_path: Path) -> Tokens:
     return Tokens(tmp_path)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs of 12 MB; storage's folder is on it."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a tmpfs")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def rows(root: Path) -> list[Chunk]:
@@ -77,28 +62,23 @@ def run_out(publisher: subprocess.Popen[bytes]) -> None:
     assert publisher.returncode == 0, errors
 
 
-def test_a_disk_filled_by_a_strangers_file(
-    tmp_path: Path, tokens: Tokens, small_disk: Path
-) -> None:
-    """Full at once, not through us: told within 5 s, and recording goes on when it isn't."""
-    storage = StorageProcess(tmp_path, tokens, root=small_disk / "chunks", chunk_size="2s")
-    storage.start()
-    try:
-        publisher = push(storage, 350)
-        until(storage.chunks)
-        stranger = small_disk / "stranger"
-        with stranger.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-            while file.write(bytes(4096)):
-                pass
-        until(lambda: "can't be recorded" in storage.log.read_text())
-        time.sleep(2)
-        stranger.unlink()
-        until(lambda: "is being recorded again" in storage.log.read_text())
-        run_out(publisher)
-    finally:
-        storage.stop()
-    # Rotation took what was closed before the disk was full; nothing is missing after that.
-    assert_whole(storage, 250)
+def test_a_disk_filled_by_a_strangers_file(tmp_path: Path, tokens: Tokens) -> None:
+    """Full at once, not through us: it is told, and recording goes on when it isn't."""
+    with small_disk(tmp_path / "small", 12) as disk:
+        storage = StorageProcess(tmp_path, tokens, root=disk / "chunks", chunk_size="2s")
+        storage.start()
+        try:
+            publisher = push(storage, 350)
+            until(storage.chunks)
+            with filled(disk):
+                until(lambda: "can't be recorded" in storage.log.read_text())
+                time.sleep(2)
+            until(lambda: "is being recorded again" in storage.log.read_text())
+            run_out(publisher)
+        finally:
+            storage.stop()
+        # Rotation took what was closed before the disk was full; nothing is missing after that.
+        assert_whole(storage, 250)
 
 
 def test_a_sync_that_fails_in_a_running_storage(tmp_path: Path, tokens: Tokens) -> None:

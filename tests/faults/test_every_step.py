@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from faults.life import assert_kept, born, count
+from faults.counts import count
+from faults.life import assert_kept, born
 from storage.helpers import opened
 
 pytestmark = pytest.mark.matrix

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from faults.life import born, count
+from faults.counts import count
+from faults.life import born
 from storage.helpers import PLACE, opened
 from storage.test_fsck import configured
 from ucam.storage.fsck import look

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.life import count
+from faults.counts import count
 from faults.publisher import GROUP, Camera, Refused, connect
 from storage.helpers import START_US, Tokens
 from storage.process import CAMERA, StorageProcess

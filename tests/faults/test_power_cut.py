@@ -4,11 +4,8 @@ An ext4 on a loop device, cut by its own shutdown ioctl (nothing more reaches th
 journal isn't flushed). How often: UCAM_FAULTS_CUTS_OF_POWER.
 """
 
-import fcntl
 import os
 import random
-import struct
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,56 +13,20 @@ import pytest
 
 from capture.samples import unit
 from capture.spool.test_disk import A, read
-from faults.chain import count
+from faults.counts import count
+from faults.loop_disk import LoopDisk, loop_disk
 from ucam.capture.spool import files
 from ucam.capture.spool.disk import DiskSpool
 from ucam.capture.spool.units import Gaps, Spooled
 from ucam.media.access_unit import AccessUnit
 
 TIMES = count("CUTS_OF_POWER", 4)
-EXT4_IOC_SHUTDOWN = 0x8004587D
-NO_LOG_FLUSH = 2
-
-
-class LoopDisk:
-    """An ext4 in a file."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "disk"
-        self._image = folder / "disk.img"
-
-    def make(self) -> None:
-        self.path.mkdir()
-        with self._image.open("wb") as file:
-            file.truncate(48 << 20)
-        subprocess.run(["mkfs.ext4", "-q", "-F", str(self._image)], check=True)
-
-    def mount(self) -> None:
-        subprocess.run(["mount", "-o", "loop", str(self._image), str(self.path)], check=True)
-
-    def unmount(self) -> None:
-        subprocess.run(["umount", str(self.path)], check=True)
-
-    def cut(self) -> None:
-        """Power off."""
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.ioctl(descriptor, EXT4_IOC_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
-        finally:
-            os.close(descriptor)
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[LoopDisk]:
-    made = LoopDisk(tmp_path)
-    try:
-        made.make()
-        made.mount()
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"no ext4 can be mounted here: {error}")
-    yield made
-    if os.path.ismount(made.path):
-        made.unmount()
+    with loop_disk(tmp_path, 48) as made:
+        yield made
 
 
 def spool(disk: LoopDisk) -> DiskSpool:

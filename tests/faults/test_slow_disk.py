@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.life import count
+from faults.counts import count
 from faults.publisher import Camera
 from faults.test_network import assert_whole, closed_until, memory
 from storage.helpers import Tokens

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from faults.life import Hoarding, Life, Unsynced, assert_kept, born, count
+from faults.counts import count
+from faults.life import Hoarding, Life, Unsynced, assert_kept, born
 from faults.loop_disk import LoopDisk, loop_disk
 
 pytestmark = pytest.mark.matrix

@@ -1,15 +1,14 @@
-"""coturn on this machine, with the secret that the web application would share with it."""
+"""A relay on this machine, with the secret that the web application would share with it."""
 
 import contextlib
 import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.site import free_port
+from support.turn import coturn
 
 SECRET = "test:secret/with+signs="
 
@@ -27,35 +26,22 @@ def own_address() -> str:
 
 
 @contextlib.contextmanager
-def coturn(folder: Path) -> Iterator[str]:
-    """Its address and port."""
+def relay(folder: Path) -> Iterator[str]:
+    """Its address and port. Unlike the sample's it serves peers on this machine."""
     address, port = own_address(), free_port()
-    command = [
-        "turnserver",
-        "-n",
-        "--no-cli",
-        "--no-tls",
-        "--no-dtls",
-        "--allow-loopback-peers",
-        "--verbose",
-    ]
-    command += [f"--listening-ip={address}", f"--listening-port={port}", f"--relay-ip={address}"]
-    command += ["--use-auth-secret", f"--static-auth-secret={SECRET}", "--realm=ucam"]
-    command += [f"--pidfile={folder}/turn.pid", f"--userdb={folder}/turn.db", "--log-file=stdout"]
-    with (folder / "turn.log").open("wb") as log:
-        try:
-            server = subprocess.Popen(command, stdout=log, stderr=log)
-        except FileNotFoundError:
-            pytest.skip("coturn is not installed")
-    try:
-        deadline = time.monotonic() + 20
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection((address, port)):
-                break
-            assert server.poll() is None, (folder / "turn.log").read_text()
-            assert time.monotonic() < deadline, "coturn isn't ready"
-            time.sleep(0.05)
+    config = f"""
+        listening-ip={address}
+        listening-port={port}
+        relay-ip={address}
+        use-auth-secret
+        static-auth-secret={SECRET}
+        realm=ucam
+        allow-loopback-peers
+        no-cli
+        no-tls
+        no-dtls
+        verbose
+    """
+    lines = "\n".join(line.strip() for line in config.splitlines())
+    with coturn(folder, lines, (address, port)):
         yield f"{address}:{port}"
-    finally:
-        server.terminate()
-        server.wait(10)
