@@ -1,6 +1,6 @@
 """Who is being recorded: the event loop's side of cutting and writing.
 
-One `Recording` a publisher, with a worker thread of its own that does the disk's part in order.
+One `Recording` a publisher, with a lane of its own in which the disk's part is done in order.
 A device has one at a time: a newer one begins when the old one's chunk is closed.
 """
 
@@ -11,7 +11,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from ucam.storage.database import Database
 from ucam.storage.disk import Disk
 from ucam.storage.index import Index
 from ucam.storage.insistent import InsistentWriter
+from ucam.storage.lanes import Lanes
 from ucam.storage.layout import Place
 from ucam.storage.mending import Mender
 from ucam.storage.records import Durable
@@ -75,7 +75,7 @@ class Recording:
         )
         self._cutter = cutter
         self._track: Track | None = None
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"write {place.jid}")
+        self._lane = recorder.lanes.lane()
         self._loop = asyncio.get_running_loop()
         self._waiting = 0
         self._last_push_s = self._loop.time()
@@ -168,15 +168,11 @@ class Recording:
             self._count()
             self._recorder.leave(self, reason)
             self._post(self._cutter.end(reason))
-            self._worker.submit(lambda: None).add_done_callback(self._drained)
+            self._lane.post(_nothing, self._drained, at_once=True)
         await asyncio.shield(self._finished)
         await self._recorder.note_absence(self.place)
 
-    def _drained(self, _done: "Future[None]") -> None:
-        self._worker.shutdown(wait=False)
-        self._loop.call_soon_threadsafe(self._finish_now)
-
-    def _finish_now(self) -> None:
+    def _drained(self, _error: Exception | None) -> None:
         assert self._finished is not None
         self._recorder.finished(self)
         if not self._finished.done():
@@ -186,8 +182,9 @@ class Recording:
         for action in actions:
             size = action.size if isinstance(action, AddFragment) else 0
             self._waiting += size
-            job = self._worker.submit(self._perform, action)
-            job.add_done_callback(partial(self._tell, size))
+            # A publisher that is held back goes on as soon as it may.
+            held = self._waiting > LOW_BYTES
+            self._lane.post(partial(self._perform, action), partial(self._done, size), at_once=held)
         if self._waiting > HIGH_BYTES:
             self.on_pressure(True)
 
@@ -211,20 +208,20 @@ class Recording:
         else:
             _log.warning("%s is being recorded again", self.place.jid)
 
-    def _tell(self, size: int, job: "Future[None]") -> None:
-        self._loop.call_soon_threadsafe(self._done, size, job)
-
-    def _done(self, size: int, job: "Future[None]") -> None:
+    def _done(self, size: int, error: Exception | None) -> None:
         was, self._waiting = self._waiting, self._waiting - size
         if was >= LOW_BYTES > self._waiting:
             self.on_pressure(False)
-        error = job.exception()
         if error is None or self._fault is not None:
             return
         _log.error("recording %s failed", self.place.jid, exc_info=error)
         self._fault = "an internal error of storage"
         self._recorder.troubled(f"{self.place.jid} can't be recorded: {self._fault}")
         self.on_fault(self._fault)
+
+
+def _nothing() -> None:
+    pass
 
 
 class Recorder:
@@ -241,6 +238,7 @@ class Recorder:
         chunk_bytes: int | None,
     ) -> None:
         self.space = space
+        self.lanes = Lanes()
         self.live: dict[int, LiveChunk] = {}  # by id; what is being written
         self._root = root
         self._index = index
@@ -393,6 +391,7 @@ class Recorder:
                 for recording in [*self._recordings.values(), *self._finishing.values()]
             )
         )
+        self.lanes.close()
         for _ in range(LAST_TRIES):
             await asyncio.to_thread(self._mender.mend)
         if self.unfinished:
