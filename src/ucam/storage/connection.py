@@ -35,7 +35,7 @@ from ucam.storage.layout import Place
 from ucam.storage.link import Link
 from ucam.storage.live import Channels, Ended, Reader, Source
 from ucam.storage.playing import NOT_FOUND, Playing
-from ucam.storage.recorder import Recording
+from ucam.storage.recording import Recording
 from ucam.storage.records import Durable
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-PATIENCE_S = 0.25
-IDLE_S = 1.0  # then the thread ends; the next job starts one
+PATIENCE_S = 0.05
+IDLE_S = 2.0  # then a thread ends; the next job starts one
 
 
 class _Job(NamedTuple):
@@ -56,9 +56,9 @@ class Lanes:
         self._lock = threading.Lock()  # of all that follows, and of lanes' `due`
         self._waiting: deque[Lane] = deque()
         self._busy = 0  # threads at work
-        self._idle = False  # one waits at `_call`
+        self._idle = 0  # threads that wait at `_calls`, less those that were called already
         self._closed = False
-        self._call: SimpleQueue[None] = SimpleQueue()
+        self._calls: SimpleQueue[None] = SimpleQueue()
         self._done: deque[tuple[Callable[[Exception | None], None], Exception | None]] = deque()
         # Of the event loop alone:
         self._posted = False
@@ -72,8 +72,10 @@ class Lanes:
 
     def close(self) -> None:
         """No thread waits for more work any longer."""
-        self._closed = True
-        self._begin()
+        with self._lock:
+            self._closed = True
+            waiting = self._idle
+        self._summon(waiting)
 
     def post(self, lane: Lane, job: _Job) -> None:
         """See `Lane.post`."""
@@ -93,23 +95,26 @@ class Lanes:
     def _begin(self) -> None:
         self._posted = False
         with self._lock:
-            call = self._idle and (bool(self._waiting) or self._closed)
-            start = bool(self._waiting) and not (self._idle or self._busy)
-            self._idle = self._idle and not call
-            self._busy += call or start
-        if call:
-            self._call.put(None)
-        elif start:
-            self._start()
+            # Whoever is at work may hang: it isn't left to them alone if another one has time.
+            one = bool(self._waiting) and (bool(self._idle) or not self._busy)
+        self._summon(int(one))
         if self._look is None and self._unfinished:
             self._look_later()
+
+    def _summon(self, count: int) -> None:
+        """So many threads more, those that wait first."""
+        with self._lock:
+            calls = min(count, self._idle)
+            self._idle -= calls
+            self._busy += count
+        for _ in range(calls):
+            self._calls.put(None)
+        for _ in range(count - calls):
+            threading.Thread(target=self._work, name="write").start()
 
     def _look_later(self) -> None:
         assert self._loop is not None
         self._look = self._loop.call_later(PATIENCE_S, self._look_after)
-
-    def _start(self) -> None:
-        threading.Thread(target=self._work, name="write").start()
 
     def _look_after(self) -> None:
         """Tell what is done, help what waits."""
@@ -121,9 +126,7 @@ class Lanes:
             if not self._waiting or time.monotonic() - self._waiting[0].since_s < PATIENCE_S:
                 return
             more = max(1, min(self._busy, len(self._waiting)))
-            self._busy += more
-        for _ in range(more):
-            self._start()
+        self._summon(more)
 
     def _tell(self) -> None:
         while self._done:
@@ -136,12 +139,12 @@ class Lanes:
     def _work(self) -> None:
         while True:
             with self._lock:
-                if not self._waiting:
-                    self._busy -= 1
-                    if self._idle or self._closed:
-                        return  # one that waits is enough
-                    self._idle = True
                 lane = self._waiting.popleft() if self._waiting else None
+                if lane is None:
+                    self._busy -= 1
+                    if self._closed:
+                        return
+                    self._idle += 1
             if lane is not None:
                 self._do_one(lane)
             elif not self._called():
@@ -150,13 +153,13 @@ class Lanes:
     def _called(self) -> bool:
         """Wait for work; false when none came for long."""
         try:
-            self._call.get(timeout=IDLE_S)
+            self._calls.get(timeout=IDLE_S)
         except Empty:
             with self._lock:
                 if self._idle:
-                    self._idle = False
+                    self._idle -= 1
                     return False
-            self._call.get()  # it was called in this very moment
+            self._calls.get()  # all that wait have been called in this very moment
         return True
 
     def _do_one(self, lane: Lane) -> None:

@@ -26,7 +26,7 @@ REST_S = 0.2
 # A link that brings more than this between two rests is looked at four times as often: it is one
 # that is behind and must not be held back by a full socket buffer, or one that has a lot to say.
 MUCH_BYTES = 160 * 1024
-SHORT_REST_S = REST_S / 4
+OFTEN = 4
 
 
 class Owner(Protocol):
@@ -69,13 +69,14 @@ class Beat:
 class Links:
     """What the links of one server share: buffers, and the clocks of those that rest."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, rest_s: float = REST_S) -> None:
         self.context = context
         # What they hold has been taken in when the next link gets them.
         self.sealed = memoryview(bytearray(BUFFER_BYTES))
         # Room for what a look brings, and for a record of TLS whose beginning came before.
         self.plain = memoryview(bytearray(BUFFER_BYTES + PIECE_BYTES))
-        self._slow, self._fast = Beat(REST_S), Beat(SHORT_REST_S)
+        self._rest_s = rest_s
+        self._slow, self._fast = Beat(rest_s), Beat(rest_s / OFTEN)
         self._may_rest = True
         self.handshakes: dict[Link, None] = {}  # the oldest first
 
@@ -90,7 +91,7 @@ class Links:
         self._may_rest = False
         self._slow.strike()
         self._fast.strike()
-        await asyncio.sleep(REST_S)
+        await asyncio.sleep(self._rest_s)
 
 
 class Link(asyncio.BufferedProtocol):
