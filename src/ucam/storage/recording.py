@@ -188,7 +188,7 @@ class Recording:
             self.on_pressure(True)
 
     def _perform(self, action: Action) -> None:
-        """In the worker thread. After an internal error only closing is left to do."""
+        """In a thread. After an internal error only closing is left to do."""
         if self._fault is not None and not isinstance(action, CloseChunk):
             return
         self._busy_since_s = self._loop.time()
@@ -198,7 +198,7 @@ class Recording:
             self._busy_since_s = None
 
     def _disk_told(self, fault: str | None) -> None:
-        """In the worker thread: the disk refused, or (None) takes again what it is given."""
+        """In a thread: the disk refused, or (None) takes again what it is given."""
         self._loop.call_soon_threadsafe(self._pass_on, fault)
 
     def _pass_on(self, fault: str | None) -> None:

@@ -1,6 +1,6 @@
 """One chunk's file, from its first byte to its row in the index, in the order that survives.
 
-Runs in its device's worker thread: every call blocks until the disk has done its part. What is
+Runs in its device's lane: every call blocks until the disk has done its part. What is
 told as durable was synced before, and so was the name under which it will be found.
 """
 
@@ -82,7 +82,7 @@ class Activity:
 class LiveChunk:
     """The chunk being written, as playback sees it: only what is durable.
 
-    Written by the worker, read by the event loop: `pieces` only grows, `durable_bytes` is set last.
+    Written in its lane, read by the event loop: `pieces` only grows, `durable_bytes` is set last.
     """
 
     id: int
