@@ -19,7 +19,7 @@ def main() -> None:
         with ucam(folder, STREAMS) as (target, storage):
             with sending(clip, target, packet=60_000, seconds=SECONDS + 3, speed=SPEED) as sender:
                 measured = measure(target.pids, SECONDS)
-                sent = sender.sent()
+                sent, _ = sender.sent()
             kept = stored(storage)
     told = "every one stored" if kept == sent else f"{sent - kept} LOST"
     print(f"\n{STREAMS} cameras catch up at {SPEED} times 4 Mbit/s, {SECONDS} s:")

@@ -62,12 +62,15 @@ class Sending:
 
     process: "subprocess.Popen[str]"
 
-    def sent(self) -> int:
-        """Wait for its end; how many access units it has sent."""
+    def sent(self) -> tuple[int, float]:
+        """Wait for its end; how many access units it has sent, and the 99th percentile of how old
+        the newest durable one was, in seconds.
+        """
         output, _ = self.process.communicate(timeout=120)
         if self.process.returncode:
             raise SystemExit(f"the generator ended with {self.process.returncode}")
-        return sum(map(int, output.split()))
+        counts, age_s = output.splitlines()
+        return sum(map(int, counts.split())), float(age_s)
 
 
 @contextlib.contextmanager

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from ucam.storage import link as module
-from ucam.storage.link import BUFFER_BYTES, Link, Links
+from ucam.storage.link import BUFFER_BYTES, REST_S, Link, Links
 from ucam.storage.tls import make_certificate, server_context
 
 
@@ -44,11 +45,11 @@ Answer = Callable[[Owner, bytes], None]
 
 
 class Server:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rest_s: float) -> None:
         cert, key = make_certificate("test", datetime.now(UTC))
         (folder / "cert.pem").write_bytes(cert)
         (folder / "key.pem").write_bytes(key)
-        self.links = Links(server_context(folder / "cert.pem", folder / "key.pem"))
+        self.links = Links(server_context(folder / "cert.pem", folder / "key.pem"), rest_s)
         self.owners: list[Owner] = []
         self.port = 0
 
@@ -58,8 +59,10 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(folder: Path, answer: Answer = lambda owner, data: None) -> AsyncIterator[Server]:
-    server = Server(folder)
+async def serving(
+    folder: Path, answer: Answer = lambda owner, data: None, rest_s: float = REST_S
+) -> AsyncIterator[Server]:
+    server = Server(folder, rest_s)
     loop = asyncio.get_running_loop()
     listening = await loop.create_server(
         lambda: Link(server.links, lambda: server.owner(answer)), "127.0.0.1", 0
@@ -124,38 +127,64 @@ async def test_our_goodbye_follows_what_was_written(tmp_path: Path) -> None:
         await asyncio.wait_for(server.owners[0].gone.wait(), 10)
 
 
-async def test_a_link_that_rests_takes_what_piled_up_in_one_piece(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "REST_S", 1.5)
+def rest(owner: Owner, data: bytes) -> None:
+    assert owner.link is not None
+    owner.link.rest()
 
-    def rest(owner: Owner, data: bytes) -> None:
-        assert owner.link is not None
-        owner.link.rest()
 
-    async with serving(tmp_path, rest) as server:
+async def test_a_link_that_rests_takes_what_piled_up_in_one_piece(tmp_path: Path) -> None:
+    loop, rest_s = asyncio.get_running_loop(), 0.4
+    async with serving(tmp_path, rest, rest_s) as server:
         _, writer = await connect(server)
-        writer.write(b"0")
-        await until(lambda: server.owners and server.owners[0].pieces)
-        for number in range(1, 10):
+        began = loop.time() // rest_s
+        for number in range(10, 60):
             writer.write(b"%d" % number)
             await writer.drain()
-        await until(lambda: len(server.owners[0].all) == 10)
-        assert server.owners[0].pieces == [b"0", b"123456789"]
+            await asyncio.sleep(0.02)
+        await until(lambda: len(server.owners[0].all) == 100)
+        looks = len(server.owners[0].pieces)
+        assert looks <= loop.time() // rest_s - began + 1
+        assert server.owners[0].all == b"".join(b"%d" % number for number in range(10, 60))
         writer.close()
         await asyncio.wait_for(server.owners[0].gone.wait(), 10)
 
 
-async def test_nobody_rests_when_the_server_stops(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "REST_S", 0.5)
+async def test_more_than_a_record_comes_in_one_piece(tmp_path: Path) -> None:
+    """What is decrypted in several steps is given at once."""
+    sent = bytes(range(256)) * 400
+    async with serving(tmp_path, rest, 2.0) as server:
+        _, writer = await connect(server)
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(2.0 - loop.time() % 2.0)
+        writer.write(b"!")  # it rests from here on
+        await until(lambda: server.owners and server.owners[0].pieces)
+        writer.write(sent)
+        await until(lambda: len(server.owners[0].all) == 1 + len(sent))
+        assert server.owners[0].pieces == [b"!", sent]
+        writer.close()
+        await asyncio.wait_for(server.owners[0].gone.wait(), 10)
 
-    def rest(owner: Owner, data: bytes) -> None:
-        assert owner.link is not None
-        owner.link.rest()
 
-    async with serving(tmp_path, rest) as server:
+async def test_who_brings_much_rests_less() -> None:
+    class Resting:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def wake(self) -> None:
+            woken.append(self.name)
+
+    woken: list[str] = []
+    loop, period_s = asyncio.get_running_loop(), 0.4
+    links = Links(ssl.create_default_context(), period_s)
+    await asyncio.sleep(period_s - loop.time() % period_s)
+    assert links.rest(cast(Link, Resting("little")), much=False)
+    assert links.rest(cast(Link, Resting("much")), much=True)
+    await until(lambda: len(woken) == 2)
+    assert woken == ["much", "little"]
+
+
+async def test_nobody_rests_when_the_server_stops(tmp_path: Path) -> None:
+    async with serving(tmp_path, rest, 0.5) as server:
         _, writer = await connect(server)
         writer.write(b"0")
         await until(lambda: server.owners and server.owners[0].pieces)

@@ -3,17 +3,29 @@ import errno
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
+from prometheus_client import REGISTRY
 
 from media.clips import frame_md5
 from storage.helpers import PLACE, START_US, Store, arrived, opened, recorder, units
+from ucam.media.access_unit import AccessUnit
+from ucam.media.scan import scan
+from ucam.media.track import AudioTrack
+from ucam.storage import recording as recording_module
 from ucam.storage.database import Database
 from ucam.storage.disk import Disk
 from ucam.storage.records import Chunk, Durable, Gap
+from ucam.storage.room import LOOK_S
+from ucam.storage.service import TICK_S
+from ucam.storage.stream import Arrived
+
+TOLD_S = 5.0  # within this an operator hears of a disk that refuses
 
 
 def rows(store: Store) -> list[Chunk]:
@@ -149,16 +161,43 @@ async def test_a_camera_whose_clock_was_set_begins_a_chunk(store: Store) -> None
     assert gap.to_us < gap.from_us
 
 
+async def test_sound_that_tells_late_what_it_is_or_changes_begins_a_chunk(store: Store) -> None:
+    """Each chunk describes its sound, has no frame of another kind, and no picture is missing."""
+    found = recorder(store, None)
+    recording = await found.begin(PLACE, "run1")
+    kinds = [AudioTrack.aac(bytes.fromhex(config)) for config in ("1190", "1210")]
+    for number, picture in enumerate(arrived(units(150))):
+        recording.push(picture)
+        for half in (0, 1) if number >= 10 else ():
+            utc_us = picture.unit.utc_us + half * 20_000
+            frame = AccessUnit(b"\1" * 40, 0, utc_us, True, 2 * number + half)
+            recording.push_audio(Arrived(frame, kinds[number >= 110], stepped=False))
+    await recording.finish("unplugged")
+    spans = [(chunk.first_number, chunk.last_number) for chunk in rows(store)]
+    assert spans == [(0, 24), (25, 124), (125, 149)]
+    assert store.index.call(Database.gaps, PLACE, 0, 1 << 60) == []
+    rates, counts = [], []
+    for path in store.files():
+        with av.open(str(path)) as container:
+            rates.append([each.sample_rate for each in container.streams.audio])
+        counts.append(sum(part.audio for part in scan(path.read_bytes()).fragments))
+    assert rates == [[], [48_000], [44_100]]
+    # Half a second before the first picture, and until the sound changed or ended.
+    assert counts == [0, 25 + 170, 25 + 50]
+
+
 class Sick(Disk):
     """Refuses steps on demand."""
 
     def __init__(self) -> None:
         self.refuses: set[str] = set()
         self.tries = 0
+        self.first_s = 0.0  # when it first refused
 
     def _step(self, name: str, code: int) -> None:
         if name in self.refuses:
             self.tries += 1
+            self.first_s = self.first_s or time.time()
             raise OSError(code, os.strerror(code))
 
     def write(self, descriptor: int, buffers: Sequence[bytes]) -> int:
@@ -182,11 +221,12 @@ async def until(condition: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("step", ["write", "sync"])
 async def test_a_disk_that_refuses_is_told_and_recording_goes_on_with_it(
-    tmp_path: Path, step: str
+    tmp_path: Path, step: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     disk = Sick()
     with opened(tmp_path / "chunks", disk=disk) as store:
         found = recorder(store, None)
+        faults = REGISTRY.get_sample_value("ucam_storage_faults_total") or 0
         recording = await found.begin(PLACE, "run1")
         source = list(arrived(units(200)))
         for each in source[:60]:
@@ -197,7 +237,10 @@ async def test_a_disk_that_refuses_is_told_and_recording_goes_on_with_it(
             recording.push(each)
         await until(lambda: disk.tries >= 2)
         await until(found.trouble)
-        assert "the disk refused" in (found.trouble() or "")
+        assert "the disk refused" in (found.trouble() or "")  # the status says it
+        told = next(each for each in caplog.records if "can't be recorded" in each.message)
+        assert 0 <= told.created - disk.first_s <= TOLD_S
+        assert (REGISTRY.get_sample_value("ucam_storage_faults_total") or 0) > faults
         assert found.durable_now()[PLACE].number == 49, "what isn't on the disk isn't told"
         disk.refuses = set()
         for each in source[150:]:
@@ -275,7 +318,9 @@ async def test_a_chunk_that_the_disk_did_not_let_close_is_closed_without_a_resta
 
 
 async def test_a_disk_that_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ucam.storage.recorder.HANGS_S", 0.05)
+    # Noticed at the first tick after that, told in the room at the next look.
+    assert recording_module.HANGS_S + TICK_S + LOOK_S < TOLD_S
+    monkeypatch.setattr(recording_module, "HANGS_S", 0.05)
     released = threading.Event()
 
     class Hanging(Disk):

@@ -32,10 +32,10 @@ from ucam.rtsp.server import (
 from ucam.storage.access import Denied
 from ucam.storage.intake import Intake
 from ucam.storage.layout import Place
-from ucam.storage.link import MOST_RESTED_BYTES, Link
+from ucam.storage.link import Link
 from ucam.storage.live import Channels, Ended, Reader, Source
 from ucam.storage.playing import NOT_FOUND, Playing
-from ucam.storage.recorder import Recording
+from ucam.storage.recording import Recording
 from ucam.storage.records import Durable
 
 if TYPE_CHECKING:
@@ -91,9 +91,8 @@ class Connection:
         """So much has come."""
         self._heard_s = time.monotonic()
         self._handle(data)
-        # Who watches must not wait for it, and who is behind isn't kept back.
         source = self._source
-        if source is not None and not source.watched and len(data) < MOST_RESTED_BYTES:
+        if source is not None and not source.watched:  # who watches must not wait for it
             assert self._link is not None
             self._link.rest()
 

@@ -17,7 +17,7 @@ class Index:
     """`Database` in a thread of its own.
 
     `run` is for coroutines, `call` for other threads. Jobs queue without a bound, but each of
-    the callers (one worker a publisher, a bounded number of requests) waits for its answer.
+    the callers (one lane a publisher, a bounded number of requests) waits for its answer.
     """
 
     def __init__(self, folder: Path) -> None:

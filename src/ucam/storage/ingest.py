@@ -15,7 +15,8 @@ from ucam.storage.access import Access
 from ucam.storage.connection import Connection
 from ucam.storage.link import Link, Links
 from ucam.storage.live import Live
-from ucam.storage.recorder import STOPPED, Recorder
+from ucam.storage.recorder import Recorder
+from ucam.storage.recording import STOPPED
 
 _log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ LONGEST_RETRY_S = 2.0
 
 
 class InsistentWriter:
-    """Does a cutter's actions, in one device's worker thread, through faults of the disk.
+    """Does a cutter's actions, in one device's lane, through faults of the disk.
 
     `told` is called at each fault with a plain sentence, and with None when writing goes on.
     `pause` waits so many seconds and returns True when there is no sense in waiting longer, because

@@ -7,7 +7,7 @@ from ucam.media.access_unit import AccessUnit
 from ucam.media.track import AudioTrack
 from ucam.rtsp import SDPError
 from ucam.rtsp.events import RecordedTrack
-from ucam.storage.recorder import Recording
+from ucam.storage.recording import Recording
 from ucam.storage.stream import Arrived, Stream
 
 if TYPE_CHECKING:

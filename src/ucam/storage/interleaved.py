@@ -1,6 +1,6 @@
 """Interleaved packets (RFC 2326 §10.12) as bytes: whole, for readers of a live stream. No I/O.
 
-All functions take bytes that hold whole packets, each behind its four bytes `$`, channel, length.
+Functions that take bytes want whole packets, each behind its four bytes `$`, channel, length.
 """
 
 import struct
@@ -65,6 +65,19 @@ def moved(data: Bytes, channels: Mapping[int, int]) -> bytes:
         if number is not None:
             parts += (_HEAD.pack(0x24, number, stop - start), view[start:stop])
     return b"".join(parts)
+
+
+def behind(packets: list[tuple[int, memoryview]], packet: memoryview) -> int:
+    """Where the access unit behind the one that `packet` made whole begins.
+
+    A packet without marker made it whole by belonging to the next.
+    """
+    position = 0
+    for _, each in packets:
+        if each is packet:
+            return position + 4 + len(each) if each[1] & 0x80 else position
+        position += 4 + len(each)
+    return position
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 A camera sends a picture every few tens of milliseconds. Waking up for each, in a process that
 serves many cameras, costs more than what is then done with it; what has piled up in the kernel for
-a tenth of a second is read, decrypted and taken apart in one go for half the CPU. TLS therefore
+a fifth of a second is read, decrypted and taken apart in one go for half the CPU. TLS therefore
 runs in memory here (OpenSSL through `ssl.MemoryBIO`) and the socket below it can be left alone.
 """
 
@@ -22,9 +22,11 @@ HANDSHAKE_S = 10.0
 MOST_HANDSHAKES = 256  # at a time; above it the oldest goes, so that nobody can lock others out
 GOODBYE_S = 2.0
 LINGER_S = 0.3
-REST_S = 0.1
-# More than this in one look is a sender that is behind: it is read on at once.
-MOST_RESTED_BYTES = 96 * 1024
+REST_S = 0.2
+# A link that brings more than this between two rests is looked at four times as often: it is one
+# that is behind and must not be held back by a full socket buffer, or one that has a lot to say.
+MUCH_BYTES = 160 * 1024
+OFTEN = 4
 
 
 class Owner(Protocol):
@@ -40,37 +42,56 @@ class Owner(Protocol):
         """The socket is gone. Told once, and only after `connected`."""
 
 
-class Links:
-    """What the links of one server share: buffers, and the clock of those that rest."""
+class Beat:
+    """Links that rest until its next stroke: all wake up at once, while the code that they need
+    stays in the processor's caches.
+    """
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, period_s: float) -> None:
+        self._period_s = period_s
+        self._resting: list[Link] = []
+
+    def rest(self, link: "Link") -> None:
+        """Until the next stroke."""
+        if not self._resting:
+            loop = asyncio.get_running_loop()
+            # The same strokes for ever, so that who comes late is soon in step.
+            loop.call_at((loop.time() // self._period_s + 1) * self._period_s, self.strike)
+        self._resting.append(link)
+
+    def strike(self) -> None:
+        """Wake all up."""
+        resting, self._resting = self._resting, []
+        for link in resting:
+            link.wake()
+
+
+class Links:
+    """What the links of one server share: buffers, and the clocks of those that rest."""
+
+    def __init__(self, context: ssl.SSLContext, rest_s: float = REST_S) -> None:
         self.context = context
         # What they hold has been taken in when the next link gets them.
         self.sealed = memoryview(bytearray(BUFFER_BYTES))
-        self.plain = memoryview(bytearray(BUFFER_BYTES))
-        self._resting: list[Link] = []
+        # Room for what a look brings, and for a record of TLS whose beginning came before.
+        self.plain = memoryview(bytearray(BUFFER_BYTES + PIECE_BYTES))
+        self._rest_s = rest_s
+        self._slow, self._fast = Beat(rest_s), Beat(rest_s / OFTEN)
         self._may_rest = True
         self.handshakes: dict[Link, None] = {}  # the oldest first
 
-    def rest(self, link: "Link") -> bool:
+    def rest(self, link: "Link", *, much: bool) -> bool:
         """Wake this link up at the next beat, unless nobody may rest any more."""
         if self._may_rest:
-            if not self._resting:
-                asyncio.get_running_loop().call_later(REST_S, self._wake)
-            self._resting.append(link)
+            (self._fast if much else self._slow).rest(link)
         return self._may_rest
 
     async def catch_up(self) -> None:
         """The server stops: what the kernel holds by now is read, and nobody rests any more."""
         self._may_rest = False
-        self._wake()
-        await asyncio.sleep(REST_S)
-
-    def _wake(self) -> None:
-        # All at once: the code that does it stays in the processor's caches.
-        resting, self._resting = self._resting, []
-        for link in resting:
-            link.wake()
+        self._slow.strike()
+        self._fast.strike()
+        await asyncio.sleep(self._rest_s)
 
 
 class Link(asyncio.BufferedProtocol):
@@ -84,7 +105,10 @@ class Link(asyncio.BufferedProtocol):
         self._tls = links.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._socket: asyncio.Transport | None = None
         self._handshake: asyncio.TimerHandle | None = None
-        self._paused = self._rests = self._closing = False
+        self._paused = self._rests = self._closing = self._ended = False
+        self._failure: ssl.SSLError | None = None
+        self._piled = 0  # bytes since the last rest
+        self._more = False  # there may be more in the kernel
         self.peer = "?"
 
     # From the socket
@@ -109,21 +133,17 @@ class Link(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """So many have come."""
-        for begin in range(0, nbytes, PIECE_BYTES):
-            self._incoming.write(self._links.sealed[begin : min(nbytes, begin + PIECE_BYTES)])
-            try:
-                if self._owner is None:
-                    self._tls.do_handshake()
-                    self._begin()
-                self._read()
-            except ssl.SSLWantReadError:
-                self._flush()
-            except ssl.SSLError as error:
-                self._flush()  # an alert that says so
-                _log.info("%s: TLS failed: %s", self.peer, error.reason or error)
-                self.abort()
-            if self._closing:
-                return
+        self._piled += nbytes
+        self._more = nbytes == BUFFER_BYTES
+        have = self._open(nbytes)
+        self._flush()
+        if have and self._owner is not None and not self._closing:
+            self._owner.received(self._links.plain[:have])
+        if self._failure is not None:
+            _log.info("%s: TLS failed: %s", self.peer, self._failure.reason or self._failure)
+            self.abort()
+        elif self._ended:
+            self.close()
 
     def eof_received(self) -> bool:
         """The peer has ended its side: so do we."""
@@ -148,22 +168,36 @@ class Link(asyncio.BufferedProtocol):
         self._owner = self._make_owner()
         self._owner.connected(self)
 
-    def _read(self) -> None:
-        """Give the owner what can be decrypted: until an `SSLError`, or the peer's goodbye."""
-        assert self._owner is not None
-        plain, have, ended = self._links.plain, 0, False
+    def _open(self, nbytes: int) -> int:
+        """Decrypt so many bytes; how many there are in `plain` then."""
+        sealed, have = self._links.sealed, 0
+        for begin in range(0, nbytes, PIECE_BYTES):
+            self._incoming.write(sealed[begin : min(nbytes, begin + PIECE_BYTES)])
+            try:
+                if self._owner is None:
+                    self._tls.do_handshake()
+                    self._begin()
+                have = self._read(have)
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLError as error:
+                self._failure = error
+            if self._failure or self._ended or self._closing:
+                break
+        return have
+
+    def _read(self, have: int) -> int:
+        """Put behind the `have` bytes in `plain` what is whole."""
+        plain = self._links.plain
         try:
-            while not (ended or self._closing):
-                got = cast(int, self._tls.read(BUFFER_BYTES - have, plain[have:]))
+            while got := cast(int, self._tls.read(len(plain) - have, plain[have:])):
                 have += got
-                ended = not got
-                if have == BUFFER_BYTES:
-                    have = 0
-                    self._owner.received(plain)
-        finally:
-            if have and not self._closing:
-                self._owner.received(plain[:have])
-        self.close()
+            self._ended = True  # the peer's goodbye
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as error:
+            self._failure = error  # what came before it is good
+        return have
 
     def _flush(self) -> None:
         if self._socket is not None and self._outgoing.pending:
@@ -193,8 +227,9 @@ class Link(asyncio.BufferedProtocol):
 
     def rest(self) -> None:
         """Let what comes pile up for a moment; it costs at most `REST_S` of latency."""
-        if not self._rests and not self._closing:
-            self._rests = self._links.rest(self)
+        if not (self._rests or self._closing or self._more):
+            much, self._piled = self._piled > MUCH_BYTES, 0
+            self._rests = self._links.rest(self, much=much)
             self._pause_or_read()
 
     def wake(self) -> None:

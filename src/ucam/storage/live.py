@@ -16,6 +16,7 @@ from ucam.storage.interleaved import (
     Bytes,
     RTPHead,
     Splice,
+    behind,
     frame,
     heads,
     joined,
@@ -237,10 +238,13 @@ class Feed:
             return
         self._last_us = now_us
         cut: int | None = None
-        for unit in ended:
+        last = len(ended) - 1
+        for place, unit in enumerate(ended):
             if unit.keyframe:
                 cut = self._unit_begin
-            self._unit_begin = begin + _behind(packets, unit.packet)
+            # Where the others end, nobody asks.
+            if place == last or ended[place + 1].keyframe:
+                self._unit_begin = begin + behind(packets, unit.packet)
         if ended[-1].utc_us >= self._report_due_us and not self._publisher_reports:
             self._report_ourselves(ended[-1])
         pending = group.take_pending()
@@ -352,19 +356,6 @@ class Feed:
                 pairs += ((track.rtp, own[0]), (track.rtcp, own[1]))
         whole = len(pairs) == 2 * len(self.tracks)
         return None if whole and all(a == b for a, b in pairs) else tuple(pairs)
-
-
-def _behind(packets: list[tuple[int, memoryview]], packet: memoryview) -> int:
-    """Where the access unit behind the one that `packet` made whole begins.
-
-    A packet without marker made it whole by belonging to the next.
-    """
-    position = 0
-    for _, each in packets:
-        if each is packet:
-            return position + 4 + len(each) if each[1] & 0x80 else position
-        position += 4 + len(each)
-    return position
 
 
 class Live:

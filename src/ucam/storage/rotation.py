@@ -35,11 +35,14 @@ class Ledger:
     closed: int = 0
     fixed: int = 0
     _open: dict[int, list[int]] = field(default_factory=dict)  # id → [reserved, written]
+    # Of all open ones together: with hundreds of them, adding them up each time is what costs.
+    _reserved: int = 0
+    _promised: int = 0  # reserved, and not written yet
 
     @property
     def total(self) -> int:
         """Everything that is in the folder or may be in the next moment."""
-        return self.closed + self.fixed + sum(reserved for reserved, _ in self._open.values())
+        return self.closed + self.fixed + self._reserved
 
     @property
     def open_chunks(self) -> int:
@@ -53,6 +56,12 @@ class Ledger:
         self._open[chunk] = [0, 0]
         return True
 
+    def _set(self, chunk: int, reserved: int, written: int) -> None:
+        before = self._open[chunk]
+        self._reserved += reserved - before[0]
+        self._promised += max(0, reserved - written) - max(0, before[0] - before[1])
+        before[:] = reserved, written
+
     def shortage(self, chunk: int, size: int, disk_free: int) -> int:
         """Bytes that must be freed before `chunk` may grow to `size`; 0: none.
 
@@ -63,29 +72,30 @@ class Ledger:
         growth = max(0, blocks(size) - reserved)
         if growth == 0:
             return 0
-        promised = sum(max(0, kept - written) for kept, written in self._open.values())
-        short = growth + promised + self.reserve - disk_free
+        short = growth + self._promised + self.reserve - disk_free
         if self.maxspace is not None:
             short = max(short, self.total + growth - self.maxspace)
         return max(0, short)
 
     def grow(self, chunk: int, size: int) -> None:
         """Reserve: from now on `chunk` may be `size` bytes long."""
-        entry = self._open[chunk]
-        entry[0] = max(entry[0], blocks(size))
+        reserved, written = self._open[chunk]
+        self._set(chunk, max(reserved, blocks(size)), written)
 
     def written(self, chunk: int, size: int) -> None:
         """`chunk` is `size` bytes long now."""
-        self._open[chunk][1] = blocks(size)
+        self._set(chunk, self._open[chunk][0], blocks(size))
 
     def close(self, chunk: int, size: int) -> None:
         """`chunk` is closed with `size` bytes; its reservation becomes what it is."""
-        self._open.pop(chunk, None)
+        self.drop(chunk)
         self.closed += blocks(size)
 
     def drop(self, chunk: int) -> None:
         """`chunk` came to nothing; its file is gone."""
-        self._open.pop(chunk, None)
+        if chunk in self._open:
+            self._set(chunk, 0, 0)
+            del self._open[chunk]
 
     def deleted(self, size: int) -> None:
         """A closed chunk of `size` bytes is gone."""

@@ -320,9 +320,8 @@ class Sealer:
         self._taken.clear()
 
     def flush(self) -> None:
-        """Write what rotation has taken to its files, too: at a stop, and with each new chunk.
-
-        Not at each step: the index has it, signed as well, and a step must be cheap.
+        """Write what rotation has taken to its files, too: at a stop, with each new chunk, and from
+        time to time. Not at each step: the index has it, signed as well, and a step must be cheap.
         """
         for place in list(self._unwritten):
             self._write_gone(place)

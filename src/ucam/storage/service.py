@@ -42,7 +42,7 @@ from ucam.storage.space import Space
 
 _log = logging.getLogger(__name__)
 TICK_S = 0.5
-HEADS_S = 10.0
+CHAINS_S = 10.0
 KEYS_CACHE = "jwks.json"
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 
@@ -120,8 +120,7 @@ async def _serve(
             http = HttpServer(HttpApi(handler, access), config.http.listen, cert, key)
             tasks.create_task(http.run())
         lasting.append(tasks.create_task(_tick(ingest, kept.recorder)))
-        if room is not None:
-            lasting.append(tasks.create_task(_heads(kept)))
+        lasting.append(tasks.create_task(_chains(kept)))
         stop.on_reload(lambda: _reload(config, stop.config_path, kept, tokens, tasks))
         _log.info("listening on rtsps://%s:%d (%s)", config.rtsps.listen.host, port, fingerprint)
         service.ready(f"port {port}")
@@ -139,14 +138,17 @@ async def _serve(
     _log.info("stopped; everything that was received is on the disk")
 
 
-async def _heads(kept: _Disk) -> None:
-    """The heads of all chains, as the room is told them."""
+async def _chains(kept: _Disk) -> None:
+    """The heads of all chains, as the room is told them; and what rotation has taken, into files
+    that outlive the index.
+    """
     while True:
         try:
+            await kept.index.run(lambda _database: kept.space.sealer.flush())
             kept.heads = await kept.index.run(heads)
         except sqlite3.Error as error:
             _log.warning("the index doesn't say how far recordings are sealed: %s", error)
-        await asyncio.sleep(HEADS_S)
+        await asyncio.sleep(CHAINS_S)
 
 
 async def _tick(ingest: IngestServer, recorder: Recorder) -> None:

@@ -1,6 +1,6 @@
 """One chunk's file, from its first byte to its row in the index, in the order that survives.
 
-Runs in its device's worker thread: every call blocks until the disk has done its part. What is
+Runs in its device's lane: every call blocks until the disk has done its part. What is
 told as durable was synced before, and so was the name under which it will be found.
 """
 
@@ -82,7 +82,7 @@ class Activity:
 class LiveChunk:
     """The chunk being written, as playback sees it: only what is durable.
 
-    Written by the worker, read by the event loop: `pieces` only grows, `durable_bytes` is set last.
+    Written in its lane, read by the event loop: `pieces` only grows, `durable_bytes` is set last.
     """
 
     id: int
@@ -233,6 +233,10 @@ class ChunkWriter:
         self._sequence += 1
         head = fragment(self._sequence, part.samples, part.base_dts_90k, part.start_us, part.audio)
         offset, size = self._size, len(head) + part.size
+        # Before it is written: so it is in the processor's caches when it is copied to the kernel.
+        digest = self._hash.copy()
+        for data in (head, *part.data):
+            digest.update(data)
         try:
             self._space.grow(live.id, offset + size + SEAL_ROOM)
             self._write([head, *part.data])
@@ -244,9 +248,7 @@ class ChunkWriter:
         self._space.written(live.id, self._size)
         FRAGMENTS.inc()
         WRITTEN.inc(size)
-        self._hash.update(head)
-        for data in part.data:
-            self._hash.update(data)
+        self._hash = digest
         self._account(live, part, offset, size)
 
     def _take_back(self, size: int) -> None:
