@@ -1,5 +1,6 @@
 """What `ucam capture` costs over a bare GStreamer pipeline of the same source and encoder, which
-runs beside it, and what each viewer adds.
+runs beside it, and what each viewer adds. How long and how often: UCAM_BENCH_SECONDS,
+UCAM_BENCH_ROUNDS.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.cost import cpu_seconds
+from bench.numbers import number
 from support.site import Site, wait_until
 from support.viewers import call_host, call_processes, person_token, viewers
 from ucam.base.units import Rate
@@ -20,8 +22,8 @@ from ucam.capture.encoder import choose_encoder
 from ucam.capture.gst import ThisMachine, has_element, proves
 from ucam.capture.sources import APPSINK, launch_text, plan
 
-SECONDS = 8
-ROUNDS = 5
+SECONDS = number("SECONDS", 8)
+ROUNDS = number("ROUNDS", 5)
 VIEWERS = (1, 2, 4, 8)
 # Noise: the encoder really needs its 2 Mbit/s.
 SOURCE = (

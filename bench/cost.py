@@ -1,12 +1,9 @@
 """What processes cost, as the kernel counts it."""
 
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-
-_TICK = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +15,9 @@ class Cost:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User plus system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICK
+    """User plus system time of a process so far, of all its threads, to the nanosecond."""
+    # As clock_getcpuclockid(3) makes it, which Python doesn't have.
+    return time.clock_gettime(~pid << 3 | 2)
 
 
 def memory_mb(pid: int) -> float:

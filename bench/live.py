@@ -2,6 +2,7 @@
 
 Glass to glass: each picture holds its number (`ucam.capture.counter`), which the page's canvas
 gives back when the picture is shown; storage tells when the picture of that number was captured.
+How often it is clicked: UCAM_BENCH_CLICKS.
 """
 
 import os
@@ -14,11 +15,12 @@ from pathlib import Path
 import av
 from playwright.sync_api import Page, sync_playwright
 
+from bench.numbers import number as setting
 from browser.conftest import FLAGS, SPY, log_in
 from support.site import Site, wait_until
 from ucam.capture import counter
 
-CLICKS = 30
+CLICKS = setting("CLICKS", 30)
 SECONDS = 20
 CAMERA = """source = "test"
 width = 640

@@ -220,8 +220,8 @@ class Sender:
                 self._spool.take()
                 connection.write(connection.publisher.frame(*session.packets(item.unit)))
                 await connection.writer.drain()
-                # Much may be waiting: whatever else happens here comes first.
-                await asyncio.sleep(0)
+                if self._spool.is_behind:
+                    await asyncio.sleep(0)  # whatever else happens here comes first
 
     async def _end_session(self, connection: Connection, session: Session) -> None:
         """Say that the run is over; storage hangs up when it has read that (see `events`)."""

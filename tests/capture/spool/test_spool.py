@@ -344,13 +344,13 @@ async def test_boots_that_never_had_a_clock_are_put_one_behind_the_other(tmp_pat
     for boot in ("boot 1", "boot 2"):
         name = run(boot[-1] * 4, boot=boot)
         async with spooling(tmp_path, away) as spool:
-            spool._boot = boot
+            spool._boots.own = boot
             add(spool, name, 0, 9)
             await settled(lambda: newest_on_disk(spool) == 9)
 
     async def times(offset_us: int, boot: str) -> list[tuple[str, int]]:
         async with spooling(tmp_path, away) as spool:
-            spool._boot = boot
+            spool._boots.own = boot
             spool.clock_set(offset_us)
             await settled(lambda: not spool.waits_for_clock)
             spool.rewind()

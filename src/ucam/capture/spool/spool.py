@@ -6,20 +6,18 @@ disk is sent first, in its own runs and with its numbers.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from ucam.capture.run import Run
-from ucam.capture.spool import files
+from ucam.capture.spool.boots import Boots
+from ucam.capture.spool.cursor import Cursor
 from ucam.capture.spool.disk import DiskSpool
 from ucam.capture.spool.files import Segment
 from ucam.capture.spool.memory import Memory
-from ucam.capture.spool.reader import DiskReader
 from ucam.capture.spool.units import DAMAGED, FULL, Gap, Gaps, Spooled
 from ucam.media.access_unit import AccessUnit
 
-_log = logging.getLogger(__name__)
 # How often what is new goes to the disk, while storage is away: a power cut loses that much.
 WRITE_S = 0.25
 OPEN_S = 10.0
@@ -46,11 +44,8 @@ class Spool:
         self._disk = (
             None if folder is None else DiskSpool(folder, max_disk, self._gaps, self._dropped)
         )
-        self._boot = boot
-        self._boots: dict[str, int] = {}
-        self._reader: DiskReader | None = None
-        self._next = 0  # position in memory of what is sent next, when there is no reader
-        self._last: tuple[str, int] | None = None  # run and number of the last picture taken
+        self._boots = Boots(boot)
+        self._cursor = Cursor(self._memory, self._disk)
         self._confirmed: tuple[str, int] | None = None
         self._confirmed_us: int | None = None
         self._news = asyncio.Event()
@@ -93,7 +88,7 @@ class Spool:
         oldest_us, newest = self._oldest_us(), self._memory.newest
         if oldest_us is None:
             return 0.0
-        newest_us = None if newest is None else self._utc_us(newest.run, newest.unit.utc_us)
+        newest_us = None if newest is None else self._boots.utc_us(newest.run, newest.unit.utc_us)
         if newest_us is None:
             newest_us = oldest_us + self._disk_extent_us()
         return max(0, newest_us - oldest_us) / 1e6
@@ -116,7 +111,7 @@ class Spool:
     def waits_for_clock(self) -> bool:
         """Whether what comes next can't be sent, because nobody knows when it was."""
         run = self._first_run()
-        return run is not None and run.boot is not None and run.boot not in self._boots
+        return run is not None and self._boots.utc_us(run, 0) is None
 
     def awaits(self, run: str, number: int) -> bool:
         """Whether an access unit of that run, up to that number, is unconfirmed."""
@@ -150,13 +145,14 @@ class Spool:
 
     def clock_set(self, offset_us: int) -> None:
         """UTC is known now: so many µs more than this boot's monotonic clock."""
-        self._boots[self._boot] = offset_us
+        own = self._boots.own
+        self._boots.offsets_us[own] = offset_us
         newest = self._memory.newest
         untimed = newest is not None and newest.run.boot is not None
         if self._disk is not None and (
             untimed or any(each.run.boot is not None for each in self._disk.segments)
         ):
-            self._disk.boots[self._boot] = offset_us
+            self._disk.boots[own] = offset_us
             self._disk.notes_changed = True
         self._news.set()
 
@@ -177,31 +173,26 @@ class Spool:
     async def poll(self) -> Spooled | None:
         """The same; None when there is none now."""
         await self._opened.wait()
-        item = await self._look()
-        return None if item is None else self._timed(item)
+        item = await self._cursor.look()
+        return None if item is None else self._boots.timed(item)
 
     def take(self) -> None:
         """What `peek` gave is being sent; it stays here until it is confirmed."""
-        if self._reader is not None:
-            item = self._reader.ahead.popleft()
-        else:
-            item = self._memory.at(self._next)
-            self._next += 1
-        if not item.unit.audio:
-            self._last = item.run.id, item.unit.number
+        self._cursor.take()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether more waits to be sent, as far as that is known at once."""
+        return self._cursor.is_behind
 
     def rewind(self) -> None:
         """A new connection: sending starts again, with the keyframe at or before what is not
         confirmed.
         """
-        self._last = None
         if self._is_older_on_disk():
-            assert self._disk is not None
-            segment = self._disk.segments[0]
-            self._reader = DiskReader(self._disk, segment, confirmed=self._confirmed)
+            self._cursor.to_disk(self._confirmed)
         else:
-            self._reader = None
-            self._next = self._memory.first
+            self._cursor.to_memory()
 
     def confirm(self, run: str, number: int, utc_us: int = 0) -> None:
         """Storage has everything up to `number` of `run`, which is of that time.
@@ -228,7 +219,7 @@ class Spool:
             self._disk.late = True  # a disk that hangs must not keep what is new from being sent
             self._opened.set()
         await opening
-        self._boots.update(self._disk.boots)
+        self._boots.offsets_us.update(self._disk.boots)
         self._opened.set()
         while True:
             await asyncio.sleep(WRITE_S)
@@ -249,8 +240,11 @@ class Spool:
 
     async def _keep_up(self, away: bool) -> None:
         assert self._disk is not None
-        if self.waits_for_clock and self._boot in self._boots:
-            await self._estimate_boots()
+        if self.waits_for_clock and self._boots.is_set:
+            await self._boots.estimate(tuple(reversed(self._disk.segments)))
+            self._disk.boots = dict(self._boots.offsets_us)
+            self._disk.notes_changed = True
+            self._news.set()
         if away:
             self._spools = True
         elif self._spools and self.unconfirmed_s < SETTLED_S:
@@ -310,57 +304,7 @@ class Spool:
             return False
         return self._disk.segments[0].position is None or self._memory.spilled
 
-    # Where sending stands
-
-    async def _look(self) -> Spooled | None:
-        """The next access unit as it is kept, if there is one."""
-        if self._reader is None and self._next < self._memory.first:
-            self._fall_back()
-        reader = self._reader
-        if reader is not None:
-            position = reader.position
-            if not reader.ahead and position is not None and position >= self._memory.first:
-                self._reader, self._next = None, position
-            elif await reader.fill():
-                return reader.ahead[0]
-            elif self._reader is reader:
-                # All that was on the disk has been read.
-                self._reader, self._next = None, max(self._memory.first, reader.end or 0)
-        memory = self._memory
-        if self._reader is not None or self._next < memory.first:
-            return None
-        # Confirmed pictures are sent for those that refer to them; sound is referred to by none.
-        while self._next < memory.confirmed and memory.at(self._next).unit.audio:
-            self._next += 1
-        return memory.at(self._next) if self._next < memory.end else None
-
-    def _fall_back(self) -> None:
-        """What comes next has left the memory: it is on the disk, or lost."""
-        wanted = self._next
-        self._next = self._memory.first
-        segments = () if self._disk is None else self._disk.segments
-        for segment in segments:
-            if segment.position is not None and segment.position + segment.count > wanted:
-                assert self._disk is not None
-                self._reader = DiskReader(self._disk, segment, after=self._last)
-                return
-
     # Times
-
-    def _timed(self, item: Spooled) -> Spooled | None:
-        """With its time in UTC; None as long as that isn't known."""
-        if item.run.boot is None:
-            return item
-        offset_us = self._boots.get(item.run.boot)
-        if offset_us is None:
-            return None
-        return Spooled(item.run, item.unit._replace(utc_us=item.unit.utc_us + offset_us))
-
-    def _utc_us(self, run: Run, us: int) -> int | None:
-        if run.boot is None:
-            return us
-        offset_us = self._boots.get(run.boot)
-        return None if offset_us is None else us + offset_us
 
     def _first_run(self) -> Run | None:
         if self._disk is not None and self._disk.segments:
@@ -375,34 +319,10 @@ class Spool:
             done = self._confirmed
             if done is not None and done[0] == segment.run.id and self._confirmed_us:
                 return self._confirmed_us
-            return self._utc_us(segment.run, segment.first_us)
-        return None if item is None else self._utc_us(item.run, item.unit.utc_us)
+            return self._boots.utc_us(segment.run, segment.first_us)
+        return None if item is None else self._boots.utc_us(item.run, item.unit.utc_us)
 
     def _disk_extent_us(self) -> int:
         assert self._disk is not None
         first, last = self._disk.segments[0], self._disk.segments[-1]
         return (last.last_us or last.first_us) - first.first_us
-
-    async def _estimate_boots(self) -> None:
-        """When earlier boots were whose clock was never set: each as if the power had come back
-        at once. Their order and spacing are right, their distance to what follows is a guess.
-        """
-        assert self._disk is not None
-        began_us = self._boots[self._boot]  # UTC at the begin of the boot that follows
-        last_boot = self._boot
-        for segment in reversed(self._disk.segments):
-            boot = segment.run.boot
-            if boot is None or boot == last_boot:
-                continue
-            if boot not in self._boots:
-                try:
-                    ended_us = await asyncio.to_thread(files.last_us, segment)
-                except OSError as error:
-                    _log.error("%s can't be read: %s", segment.path, error.strerror)
-                    ended_us = None
-                self._boots[boot] = began_us - (ended_us or segment.first_us)
-                _log.warning("an earlier boot had no clock: its pictures' times are estimated")
-            began_us, last_boot = self._boots[boot], boot
-        self._disk.boots = dict(self._boots)
-        self._disk.notes_changed = True
-        self._news.set()
