@@ -47,6 +47,7 @@ POLICIES: dict[tuple[str, str], str] = {
     ("GET", "/sessions"): "person",
     ("DELETE", "/sessions/{sid}"): "person",
     ("GET", "/audit"): "person",
+    ("GET", "/settings.json"): "person",
     ("GET", "/invites"): "person",
     ("POST", "/invites"): "person",
     ("DELETE", "/invites/{made}"): "person",

@@ -30,8 +30,10 @@ export interface AuditEntry {
   time: string;
   what: string;
   who: string | null;
+  role: string | null;
   about: string | null;
   network: string | null;
+  agent: string | null;
   detail: string | null;
 }
 
@@ -39,6 +41,8 @@ interface WireEntry {
   time: string;
   what: string;
   who?: string | null;
+  role?: string | null;
+  agent?: string | null;
   object?: string | null;
   about?: string | null;
   network?: string | null;
@@ -50,6 +54,12 @@ export interface Audit {
   entries: AuditEntry[];
   /** What each `what` means, where the server says so. */
   actions: Record<string, string>;
+}
+
+/** People and the locations that each sees; values by their keys, as the file writes them. */
+export interface ServerSettings {
+  people: Record<string, string[]>;
+  values: Record<string, string>;
 }
 
 /** A device that a code may be made for; `back`: it has been here before. */
@@ -107,6 +117,8 @@ export class Api {
         time: one.time,
         what: one.what,
         who: one.who ?? null,
+        role: one.role ?? null,
+        agent: one.agent ?? null,
         about: one.object ?? one.about ?? null,
         network: one.network ?? one['from-network'] ?? null,
         detail: one.detail ?? null,
@@ -122,6 +134,11 @@ export class Api {
     // Its life counts from now: this browser's clock may be wrong.
     const { iat, exp } = claims(answer.token);
     return { token: answer.token, until: Date.now() + 1000 * (Number(exp) - Number(iat)) };
+  }
+
+  /** What the server's file says; null: it is told to those alone who see every location. */
+  async settings(): Promise<ServerSettings | null> {
+    return this.#get<ServerSettings>('/settings.json');
   }
 
   /** For whom this person may make a code now; null: for nobody. */
