@@ -49,6 +49,7 @@ TEST_PACKAGES = [
     "gstreamer1.0-tools",
     "gstreamer1.0-rtsp",
     "gir1.2-gst-rtsp-server-1.0",
+    "libnss3-tools",
     "tesseract-ocr",
     "vlc-bin",
     "vlc-plugin-base",

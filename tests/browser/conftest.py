@@ -1,17 +1,22 @@
 """Chromium, and a ucam with three cameras for it to look at."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, StorageState, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, StorageState, sync_playwright
 
+from support.authority import Authority
 from support.site import Site
 
 RESULTS = Path(__file__).parent.parent.parent / "test-results"
 CLIPS = Path(__file__).parent.parent.parent / "src" / "ucam" / "demo"
+# What the storage's certificate calls it.
+NEARBY = "nvr.shop.test"
 FLAGS = [
+    f"--host-resolver-rules=MAP {NEARBY} 127.0.0.1",
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -48,21 +53,34 @@ window.framesDecoded = async () => {
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Has signed the storage's certificate; no browser believes it unless it is told to."""
+    return Authority(tmp_path_factory.mktemp("authority"), NEARBY)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Site]:
     """Front door, Yard and Till, each with a running UTC clock in its picture."""
     names = {"front-door": "Front door", "yard": "Yard", "till": "Till"}
     cameras = {name: CAMERA.format(CLIPS / f"{name}.mp4") for name in names}
-    site = Site(tmp_path_factory.mktemp("site"), cameras, titles=names, chunk_size="20s")
+    certificate = authority.cert, authority.key
+    folder = tmp_path_factory.mktemp("site")
+    site = Site(folder, cameras, titles=names, certificate=certificate, chunk_size="20s")
     with site.running():
         yield site
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
+def driver() -> Iterator[Playwright]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        yield browser
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def chromium(driver: Playwright) -> Iterator[Browser]:
+    browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="session")
@@ -76,15 +94,18 @@ def signed_in(chromium: Browser, site: Site) -> StorageState:
 @pytest.fixture
 def stranger(chromium: Browser) -> Iterator[Page]:
     """A fresh browser profile at desktop width; script errors fail the test."""
-    yield from opened(chromium, None)
+    with opened(chromium, None) as page:
+        yield page
 
 
 @pytest.fixture
 def page(chromium: Browser, signed_in: StorageState) -> Iterator[Page]:
     """The same, of somebody who is signed in."""
-    yield from opened(chromium, signed_in)
+    with opened(chromium, signed_in) as page:
+        yield page
 
 
+@contextlib.contextmanager
 def opened(chromium: Browser, state: StorageState | None) -> Iterator[Page]:
     context = chromium.new_context(
         viewport={"width": 1440, "height": 900}, color_scheme="dark", storage_state=state

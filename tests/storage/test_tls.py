@@ -1,9 +1,15 @@
 import hashlib
 import ssl
 import stat
+from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from ucam.storage import tls
 
@@ -38,3 +44,31 @@ def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
     _, key = tls.ensure_certificate(tmp_path / "b", "b.loc")
     with pytest.raises(ssl.SSLError):
         tls.server_context(cert, key)
+
+
+def test_the_name_that_browsers_may_believe(tmp_path: Path) -> None:
+    def named(*names: x509.GeneralName) -> Path:
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([])
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
+            .not_valid_after(datetime(2027, 1, 1, tzinfo=UTC))
+        )
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.pem"
+        path.write_bytes(builder.sign(key, SHA256()).public_bytes(Encoding.PEM))
+        return path
+
+    dns, ip = x509.DNSName, x509.IPAddress
+    wild, local = dns("*.shop.test"), ip(ip_address("127.0.0.1"))
+    assert tls.served_name(named(wild, dns("localhost"), dns("nvr.shop.test"))) == "nvr.shop.test"
+    assert tls.served_name(named(local, ip(ip_address("192.168.1.7")))) == "192.168.1.7"
+    assert tls.served_name(named(ip(ip_address("fd00::7")))) == "[fd00::7]"
+    assert tls.served_name(named(wild, local, dns("localhost"))) is None
+    assert tls.served_name(named()) is None

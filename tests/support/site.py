@@ -99,10 +99,12 @@ class Site:
         cameras: dict[str, str],
         titles: dict[str, str] | None = None,
         publishers: Sequence[str] = (),
+        certificate: tuple[Path, Path] | None = None,
         **storage: str,
     ) -> None:
         """`cameras`: local part → [video] lines; `publishers`: devices that others play;
-        `storage`: keys of [storage].
+        `certificate`: with its key, for a storage that answers over HTTPS, too; `storage`: keys of
+        [storage].
         """
         self.folder = folder
         self.web_port = free_port()
@@ -139,6 +141,7 @@ class Site:
             url = "{self.url}"
             [rtsps]
             listen = "127.0.0.1:{self.rtsps_port}"
+            {_https(certificate)}
             [storage]
             path = "{self.recordings}"
             {keys}
@@ -240,6 +243,14 @@ class Site:
             text=True,
             check=False,
         )
+
+
+def _https(certificate: tuple[Path, Path] | None) -> str:
+    """What follows a storage's [rtsps] listen."""
+    if certificate is None:
+        return ""
+    cert, key = certificate
+    return f'cert = "{cert}"\nkey = "{key}"\n[http]\nlisten = "127.0.0.1:{free_port()}"'
 
 
 def wait_until(what: str, condition: Any, within_s: float = 30) -> Any:

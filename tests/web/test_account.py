@@ -171,3 +171,17 @@ async def test_disagreeing_tokens_are_believed_neither(web: Running) -> None:
     assert answer.status_code == 400
     for token in (ann, bob):
         assert (await web.recycle(token)).status_code == 200
+
+
+async def test_what_the_file_says_is_told_to_who_sees_everything(web: Running) -> None:
+    ann, bob = await web.log_in(ANN), await web.log_in(BOB)
+    answer = await web.http.get("/settings.json", headers=bearer(ann))
+    assert answer.json()["people"] == {ANN: ["home", "shop"], BOB: ["shop"]}
+    assert answer.json()["values"] == {
+        "userauth.session-lifetime": "30d",
+        "userauth.link-validity": "10m",
+        "deviceauth.token-validity": "30d",
+        "alerts.emails": "",
+        "alerts.after": "2m",
+    }
+    assert (await web.http.get("/settings.json", headers=bearer(bob))).status_code == 403

@@ -129,6 +129,7 @@ async def test_the_documents_name_every_resource_and_load_nothing(web: Running) 
         document = (await web.http.get(path)).json()
         assert set(document["paths"]) == {
             *("/auth", "/enroll", "/sessions", "/sessions/{sid}", "/audit"),
+            *("/invites", "/invites/{made}", "/playback", "/settings.json"),
             *("/healthz", "/metrics", "/.well-known/jwks.json"),
         }
         assert set(document["paths"]["/auth"]) == {"post", "delete"}

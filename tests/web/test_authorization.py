@@ -47,9 +47,14 @@ POLICIES: dict[tuple[str, str], str] = {
     ("GET", "/sessions"): "person",
     ("DELETE", "/sessions/{sid}"): "person",
     ("GET", "/audit"): "person",
+    ("GET", "/settings.json"): "person",
+    ("GET", "/invites"): "person",
+    ("POST", "/invites"): "person",
+    ("DELETE", "/invites/{made}"): "person",
+    ("POST", "/playback"): "person",
     ("GET", "/ws"): "room",
 }
-FILLED = {"{jid}": YARD, "{name}": "nothing.js", "{sid}": "nothing"}
+FILLED = {"{jid}": YARD, "{name}": "nothing.js", "{sid}": "nothing", "{made}": "nothing"}
 
 
 def rows(app: Litestar) -> set[tuple[str, str]]:

@@ -6,6 +6,8 @@ from litestar.testing import AsyncTestClient
 
 from ucam.web.page import Page, routes
 
+POLICY = "default-src 'none'"
+
 
 def build(folder: Path, text: str = "<!doctype html>one") -> Path:
     """What the page's build leaves."""
@@ -22,7 +24,9 @@ def build(folder: Path, text: str = "<!doctype html>one") -> Path:
 def client(page: Page) -> AsyncTestClient:  # type: ignore[type-arg]
     from litestar import Litestar
 
-    return AsyncTestClient(Litestar(routes(page), openapi_config=None, logging_config=None))
+    return AsyncTestClient(
+        Litestar(routes(page, lambda: POLICY), openapi_config=None, logging_config=None)
+    )
 
 
 async def test_every_view_is_the_page(tmp_path: Path) -> None:
@@ -40,6 +44,7 @@ async def test_every_view_is_the_page(tmp_path: Path) -> None:
             assert (answer.status_code, answer.text) == (200, "<!doctype html>one")
             assert answer.headers["content-type"] == "text/html; charset=utf-8"
             assert answer.headers["cache-control"] == "no-store"
+            assert answer.headers["content-security-policy"] == POLICY
         assert (await http.get("/elsewhere")).status_code == 404
 
 

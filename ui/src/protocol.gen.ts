@@ -160,6 +160,7 @@ export interface StatusFields {
   message?: string;
   bytes?: number;
   maxspace?: number;
+  https?: string;
 }
 
 /** Where cameras push to: `rtsps://HOST:PORT`, and the certificate's `sha256:HEX`. */

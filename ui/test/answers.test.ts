@@ -36,17 +36,6 @@ test('an empty answer is complete with its head', async () => {
   assert.equal((await answer).status, 404);
 });
 
-test('streamed bytes are handed on and not kept', async () => {
-  const answers = new Answers();
-  const seen: number[] = [];
-  const { id, answer } = answers.expect((bytes) => seen.push(...bytes));
-  answers.text(head(id, 3));
-  answers.piece(piece(id, [1]));
-  answers.piece(piece(id, [2, 3]));
-  assert.equal((await answer).body.length, 0);
-  assert.deepEqual(seen, [1, 2, 3]);
-});
-
 test('what was forgotten is dropped without harm', () => {
   const answers = new Answers();
   const { id, answer } = answers.expect();

@@ -61,6 +61,8 @@ test('the audit log', async () => {
   const entry = { time: 't', what: 'login', who: 'a@b', network: 'n' };
   answering(200, { entries: [entry], actions: { login: 'a person has logged in' } });
   const found = await api.audit('2026-09-17T00:00:00Z', '2026-09-18T00:00:00Z');
-  assert.deepEqual(found?.entries, [{ ...entry, about: null, detail: null }]);
+  assert.deepEqual(found?.entries, [
+    { ...entry, role: null, about: null, agent: null, detail: null },
+  ]);
   assert.match(asked[0] ?? '', /from=2026-09-17T00%3A00%3A00Z&to=/);
 });

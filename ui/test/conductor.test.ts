@@ -86,6 +86,33 @@ test('one that stands still holds nobody up, and catches up', () => {
   assert.ok(Math.abs(till.moment - conductor.moment) < 3);
 });
 
+test('one whose seeks take long is sent to where the clock will be', () => {
+  // Two seconds from a seek to its picture, as on a machine with much else to do.
+  const slow = new (class extends Fake {
+    override seek(moment: number): void {
+      super.seek(moment);
+      this.seeking = true;
+      this.state = 'loading';
+      this.arrives = ms + 2_000;
+    }
+    arrives = Number.POSITIVE_INFINITY;
+  })();
+  conductor.remove('till');
+  conductor.add('slow', slow);
+  conductor.play();
+  conductor.tick(0);
+  for (let n = 0; n < 60; n += 1) {
+    if (ms >= slow.arrives) {
+      slow.seeking = false;
+      slow.state = 'playing';
+      slow.arrives = Number.POSITIVE_INFINITY;
+    }
+    pass(0.2, [[yard, 1], [slow, 1]]);
+  }
+  assert.ok(slow.sought.length <= 3, `sent ${slow.sought.length} times`);
+  assert.ok(Math.abs(slow.moment - conductor.moment) < 0.5, `${slow.moment - conductor.moment}`);
+});
+
 test('when all are loading, time stands', () => {
   conductor.play();
   conductor.tick(0);

@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     from ucam.cli.state import Office, in_office
     from ucam.web.access import Access, Party
     from ucam.web.config import WebConfig
-    from ucam.web.invites import VALIDITY_S, Invites
+    from ucam.web.invites import VALIDITY_S, Invites, written
 
     def role_of(config: WebConfig) -> tuple[JID, Role]:
         jid = JID.parse_bare(args.jid)
@@ -37,10 +37,10 @@ def run(args: argparse.Namespace) -> int:
 
     async def work(office: Office) -> int:
         jid, role = role_of(office.config)
-        code = await Invites(office.state, office.sessions).create(jid, role, office.now_s)
+        made = await Invites(office.state, office.sessions).create(jid, role, office.now_s)
         places = office.issuer.access.locations_of(Party(jid, role))
         office.audit.note("invited", who=jid, role=role, locations=places)
-        command = f"ucam enroll {office.config.http.public_url} {code}"
+        command = f"ucam enroll {office.config.http.public_url} {written(made.code)}"
         segno.make(command, error="l").terminal(compact=True)
         print(f"\nFor {jid}, once, within {VALIDITY_S / 60:.0f} minutes. On that machine:\n")
         print(f"  {command}\n")

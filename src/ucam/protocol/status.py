@@ -40,7 +40,8 @@ class StatusFields(Record, frozen=True, kw_only=True):
     NUMBER-DIGEST (its first 32 digits). `viewers`: full JIDs. `clock_offset`: seconds. `chosen`:
     which camera and encoder, and why. `audio`: of a camera with a microphone. `temperature`: °C.
     `under_voltage`: how often the power was too weak since the start. `led`: the pattern it shows.
-    `message`: a plain sentence when something is wrong.
+    `message`: a plain sentence when something is wrong. `https`: where a storage's recordings can
+    be had in its network, if it has a certificate that browsers may believe.
     """
 
     recording: Recording | dict[str, Durable] | None = None
@@ -61,3 +62,4 @@ class StatusFields(Record, frozen=True, kw_only=True):
     message: str | None = None
     bytes: int | None = None
     maxspace: int | None = None
+    https: str | None = None

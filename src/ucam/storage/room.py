@@ -187,7 +187,8 @@ class StorageRoom:
 
 def _outline(fields: dict[str, Any]) -> tuple[Any, ...]:
     """What of a status is worth telling at once: not that a second has passed."""
-    return fields.get("message"), fields.get("storage"), tuple(fields.get("recording", {}))
+    recording = tuple(fields.get("recording", {}))
+    return fields.get("message"), fields.get("storage"), recording, fields.get("https")
 
 
 def status_fields(
@@ -199,9 +200,10 @@ def status_fields(
     size: int,
     maxspace: int | None,
     message: str | None,
+    https: str | None = None,
 ) -> dict[str, Any]:
     """A storage's Status. `durable_us`: capture time of each device's last durable unit; `sealed`:
-    the head of its chain.
+    the head of its chain; `https`: where browsers may get recordings without a detour.
     """
     host, port = address
     host = f"[{host}]" if ":" in host else host
@@ -214,4 +216,5 @@ def status_fields(
         "bytes": size,
         "maxspace": maxspace,
         "message": message,
+        **({} if https is None else {"https": https}),
     }

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,7 +100,8 @@ async def _serve(
         await kept.recorder.remember_absences()
         port = await ingest.listen(config.rtsps.listen, context)
         fingerprint = tls.fingerprint(cert)
-        room = _room(config, tokens, kept, port, fingerprint)
+        http: HttpServer | None = None
+        room = _room(config, tokens, kept, port, fingerprint, lambda: _https(config, http))
         if room is not None and keys is not None:
             room.on_tokens_changed = keys.changed
             access.is_listed = room.is_listed
@@ -115,9 +116,9 @@ async def _serve(
         if room is not None:
             room.peers = LatePeers(handler, room.say, tasks)
             lasting.append(tasks.create_task(room.run()))
-        http = None
         if config.http is not None:
-            http = HttpServer(HttpApi(handler, access), config.http.listen, cert, key)
+            api = HttpApi(handler, access, origin=config.web.issuer or str(config.web.url))
+            http = HttpServer(api, config.http.listen, cert, key)
             tasks.create_task(http.run())
         lasting.append(tasks.create_task(_tick(ingest, kept.recorder)))
         lasting.append(tasks.create_task(_chains(kept)))
@@ -245,8 +246,24 @@ def _access(config: StorageConfig, tokens: TokenStore | None, keys: RemoteKeys |
     return access_by_file(web.keys_file, web.issuer, lambda: (location,))
 
 
+def _https(config: StorageConfig, http: HttpServer | None) -> str | None:
+    """Where browsers may get recordings, once it can be told: no browser believes the certificate
+    that is made here.
+    """
+    cert = config.rtsps.cert
+    if http is None or http.port is None or cert is None:
+        return None
+    name = tls.served_name(cert)
+    return None if name is None else f"https://{name}:{http.port}"
+
+
 def _room(
-    config: StorageConfig, tokens: TokenStore | None, kept: _Disk, port: int, fingerprint: str
+    config: StorageConfig,
+    tokens: TokenStore | None,
+    kept: _Disk,
+    port: int,
+    fingerprint: str,
+    https: Callable[[], str | None],
 ) -> StorageRoom | None:
     if config.web.url is None or tokens is None:
         return None
@@ -269,6 +286,7 @@ def _room(
             size=kept.space.total,
             maxspace=kept.space.limit,
             message=kept.recorder.trouble(),
+            https=https(),
         )
 
     room = StorageRoom(config.web.url, tokens, config.device.jid, status)

@@ -1,8 +1,11 @@
 """The server's certificate: the operator's, or one made at the first start and announced."""
 
 import hashlib
+import re
 import ssl
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from cryptography import x509
@@ -15,6 +18,7 @@ from ucam.base.files import write_atomically
 
 CERT_NAME = "rtsps-cert.pem"
 KEY_NAME = "rtsps-key.pem"
+HOST_NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 _LIFETIME = timedelta(days=3650)  # nobody renews it: cameras pin its fingerprint
 
 
@@ -64,6 +68,27 @@ def fingerprint(cert: Path) -> str:
     return (
         "sha256:" + hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
     )
+
+
+@lru_cache(maxsize=1)
+def served_name(cert: Path) -> str | None:
+    """The host under which browsers may believe the first certificate in a PEM file: its first DNS
+    name, else its first address; None when it names only wildcards or this very machine.
+
+    Raises `ValueError`.
+    """
+    certificate = x509.load_pem_x509_certificates(cert.read_bytes())[0]
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return None
+    for name in found.get_values_for_type(x509.DNSName):
+        if HOST_NAME.fullmatch(name) and name != "localhost":
+            return name
+    for address in found.get_values_for_type(x509.IPAddress):
+        if isinstance(address, IPv4Address | IPv6Address) and not address.is_loopback:
+            return f"[{address}]" if address.version == 6 else str(address)
+    return None
 
 
 def server_context(cert: Path, key: Path) -> ssl.SSLContext:

@@ -64,6 +64,11 @@ class Access:
             self._seen[party] = names
         return names
 
+    def sees_all(self, party: Party) -> bool:
+        """Whether `party` sees every location: such people also read what concerns none, and may
+        make codes for new devices."""
+        return self.admits(party) and len(self.locations_of(party)) == len(self.locations)
+
     def shared(self, one: Party, other: Party) -> tuple[str, ...]:
         """The locations through which two parties see each other; empty: they don't."""
         theirs = self.locations_of(other)

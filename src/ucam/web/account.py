@@ -10,10 +10,11 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, QueryParameter
 
 from ucam.base.times import format_utc, parse_utc
-from ucam.web.access import Party
+from ucam.web.access import Access, Party
 from ucam.web.audit import ACTIONS, MOST_ENTRIES, AuditLog, Entry, Query
 from ucam.web.auth import Authority, client_of
-from ucam.web.errors import NotHere, WrongRequest, problems
+from ucam.web.config import WebConfig
+from ucam.web.errors import Forbidden, NotHere, WrongRequest, problems
 from ucam.web.sessions import Session, Sessions
 
 AUDIT_BY_DEFAULT_US = 7 * 86_400_000_000
@@ -42,6 +43,14 @@ class AuditEntries(msgspec.Struct):
 
     entries: list[Entry]
     actions: dict[str, str]
+
+
+class Settings(msgspec.Struct):
+    """Who may sign in, and the locations that each sees; `values` by their keys, as a file says
+    them."""
+
+    people: dict[str, tuple[str, ...]]
+    values: dict[str, str]
 
 
 def routes(authority: Authority, sessions: Sessions, audit: AuditLog) -> list[HTTPRouteHandler]:
@@ -98,11 +107,41 @@ def routes(authority: Authority, sessions: Sessions, audit: AuditLog) -> list[HT
             raise WrongRequest(str(error)) from None
         query = Query(from_us=from_us, to_us=to_us, who=who, what=what, most=MOST_ENTRIES)
         access = sessions.issuer.access
-        seen = frozenset(access.locations_of(Party(claims.jid, "user")))
-        entries = await audit.read(query, seen, everything=seen == access.locations.keys())
+        party = Party(claims.jid, "user")
+        seen = frozenset(access.locations_of(party))
+        entries = await audit.read(query, seen, everything=access.sees_all(party))
         return AuditEntries(entries, ACTIONS)
 
-    return [list_sessions, end_session, read_audit]
+    @get(
+        "/settings.json",
+        summary="What web.toml says about people and times",
+        tags=["audit"],
+        responses=problems(400, 401, 403),
+    )
+    async def read_settings(request: Request[Any, Any, Any]) -> Settings:
+        """For who sees every location; read from the configuration in force."""
+        claims = await authority.person(request)
+        issuer = sessions.issuer
+        if not issuer.access.sees_all(Party(claims.jid, "user")):
+            raise Forbidden("this is for people who see every location")
+        return settings_of(issuer.config, issuer.access)
+
+    return [list_sessions, end_session, read_audit, read_settings]
+
+
+def settings_of(config: WebConfig, access: Access) -> Settings:
+    """What people may know of a configuration: no addresses of servers, no files, no secrets."""
+    people, devices, alerts = config.userauth, config.deviceauth, config.alerts
+    return Settings(
+        people={str(jid): access.locations_of(Party(jid, "user")) for jid in people.allowed_emails},
+        values={
+            "userauth.session-lifetime": str(people.session_lifetime),
+            "userauth.link-validity": str(people.link_validity),
+            "deviceauth.token-validity": str(devices.token_validity),
+            "alerts.emails": ", ".join(map(str, alerts.emails)),
+            "alerts.after": str(alerts.after),
+        },
+    )
 
 
 def _info(sid: str, session: Session, this: bool) -> SessionInfo:

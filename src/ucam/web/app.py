@@ -1,7 +1,7 @@
 """The ASGI application: routes, the headers of every answer, the log of every request."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -50,8 +50,9 @@ def make_app(
     return Frame(app, security_headers(public_url))
 
 
-def security_headers(public_url: str) -> list[tuple[bytes, bytes]]:
-    """Headers of every answer; the page needs nothing from anywhere else."""
+def content_policy(public_url: str, storages: Iterable[str] = ()) -> str:
+    """What a page may load: nothing from anywhere else, but recordings from these `storages`
+    (origins) in its own network."""
     parts = urlsplit(public_url)
     socket_origin = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}"
     policy = (
@@ -62,21 +63,26 @@ def security_headers(public_url: str) -> list[tuple[bytes, bytes]]:
         "media-src 'self' blob:",
         "font-src 'self'",
         # Some browsers don't count WebSockets of the same host as 'self'.
-        f"connect-src 'self' {socket_origin}",
+        " ".join(("connect-src 'self'", socket_origin, *storages)),
         "manifest-src 'self'",
         "base-uri 'none'",
         "form-action 'self'",
         "frame-ancestors 'none'",
         "require-trusted-types-for 'script'",
     )
+    return "; ".join(policy)
+
+
+def security_headers(public_url: str) -> list[tuple[bytes, bytes]]:
+    """Headers of every answer that doesn't bring its own."""
     headers = {
-        "content-security-policy": "; ".join(policy),
+        "content-security-policy": content_policy(public_url),
         "referrer-policy": "no-referrer",
         "x-content-type-options": "nosniff",
         "cross-origin-opener-policy": "same-origin",
         "cross-origin-resource-policy": "same-origin",
     }
-    if parts.scheme == "https":
+    if urlsplit(public_url).scheme == "https":
         headers["strict-transport-security"] = "max-age=31536000"
     return [(name.encode(), value.encode()) for name, value in headers.items()]
 
@@ -111,6 +117,7 @@ class Frame:
         await self._app(scope, receive, send_framed)
 
     def _complete(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        if not any(name.lower() == b"cache-control" for name, _ in headers):
+        own = {name.lower() for name, _ in headers}
+        if b"cache-control" not in own:
             headers.append((b"cache-control", b"no-store"))
-        return headers + self._headers
+        return headers + [header for header in self._headers if header[0] not in own]

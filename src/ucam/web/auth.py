@@ -14,6 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import ResponseSpec
 from litestar.params import Body
 
+from ucam.base.jid import JID, JIDError
 from ucam.base.times import format_utc
 from ucam.base.tokens import Claims, Role, TokenError, Verifier
 from ucam.web.access import Party
@@ -222,6 +223,14 @@ def bearer_in(header: str) -> str:
     """The token in one `Authorization` header, "" when it holds none."""
     scheme, _, token = header.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def bare_jid(text: str | None) -> JID:
+    """The JID in a request's body; raises `WrongRequest`."""
+    try:
+        return JID.parse_bare(text or "")
+    except JIDError as error:
+        raise WrongRequest(str(error)) from None
 
 
 def client_of(request: Request[Any, Any, Any]) -> Client:

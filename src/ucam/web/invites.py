@@ -8,6 +8,7 @@ import hashlib
 import logging
 import secrets
 import time
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,7 +18,7 @@ from ucam.web.access import Party
 from ucam.web.clients import Client
 from ucam.web.issuer import Issued
 from ucam.web.sessions import Sessions
-from ucam.web.state import Limit, Put, State
+from ucam.web.state import DROP, KEEP, Decision, Limit, Put, State
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ VALIDITY_S = 15 * 60.0
 INVITES = "invites"
 TRIES_EACH = Limit("enroll-network", 10, VALIDITY_S)
 TRIES_OVERALL = Limit("enroll-overall", 1000, VALIDITY_S)
+MADE_EACH = Limit("invite-person", 10, VALIDITY_S)
+MADE_OVERALL = Limit("invite-overall", 100, VALIDITY_S)
 
 
 class InviteError(ValueError):
@@ -35,14 +38,22 @@ class InviteError(ValueError):
 
 
 class TooManyTriesError(Exception):
-    """This network, or all together, have tried too often; the code isn't looked at."""
+    """Too often: of codes tried, which aren't looked at, or of codes made."""
 
 
 class Invite(msgspec.Struct, frozen=True):
-    """Whom a code is for."""
+    """Whom a code is for, and who made it on the page."""
 
     jid: str
     role: Role
+    by: str | None = None
+
+
+class Made(NamedTuple):
+    """A code, and the id that takes it back."""
+
+    code: str
+    id: str
 
 
 class Invites:
@@ -52,12 +63,27 @@ class Invites:
         self._state = state
         self._sessions = sessions
 
-    async def create(self, jid: JID, role: Role, now_s: float) -> str:
-        """A code for a device, written as `BCDF-GHJK`; only its hash is kept."""
+    async def create(self, jid: JID, role: Role, now_s: float, by: str | None = None) -> Made:
+        """A code for a device; only its hash is kept."""
         code = "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
-        value = msgspec.json.encode(Invite(str(jid), role))
+        value = msgspec.json.encode(Invite(str(jid), role, by))
         await self._state.put(INVITES, _hash(code), Put(value, now_s + VALIDITY_S), now_s)
-        return f"{code[:4]}-{code[4:]}"
+        return Made(code, _hash(code))
+
+    async def create_for(self, by: str, jid: JID, role: Role, now_s: float) -> Made:
+        """A code that a person makes on the page; raises `TooManyTriesError`."""
+        if not await self._state.allow(((MADE_EACH, by), (MADE_OVERALL, "")), now_s):
+            raise TooManyTriesError("too many codes were made; wait a quarter of an hour")
+        return await self.create(jid, role, now_s, by)
+
+    async def take_back(self, made: str, by: str, now_s: float) -> Invite | None:
+        """Make a code of this person's open nothing; whom it was for, None: there is none."""
+
+        def rule(record: bytes | None) -> tuple[Decision, Invite | None]:
+            found = None if record is None else msgspec.json.decode(record, type=Invite)
+            return (DROP, found) if found is not None and found.by == by else (KEEP, None)
+
+        return await self._state.change(INVITES, made, rule, now_s)
 
     async def redeem(self, code: str, client: Client) -> Issued:
         """Use up a code; the device's first token. Raises `InviteError`, `TooManyTriesError`."""
@@ -77,6 +103,11 @@ class Invites:
         issued = issuer.first_token(party.jid, party.role, now_s)
         await self._sessions.keep(issued.claims, "enrolled", now_s)
         return issued
+
+
+def written(code: str) -> str:
+    """A code as people read it: `BCDF-GHJK`."""
+    return f"{code[:4]}-{code[4:]}"
 
 
 def normal(code: str) -> str:

@@ -3,6 +3,7 @@
 import gzip
 import mimetypes
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,14 +86,16 @@ def _load(path: Path) -> File:
     return File(media_type, cache, body, compressed)
 
 
-def routes(page: Page) -> list[HTTPRouteHandler]:
-    """The handlers of this module."""
+def routes(page: Page, policy: Callable[[], str]) -> list[HTTPRouteHandler]:
+    """The handlers of this module. `policy`: the page's content security policy as of now."""
 
     @get(list(VIEWS), include_in_schema=False)
     async def view(request: Request[Any, Any, Any]) -> Response[bytes]:
         if not page.built:
             return Response(_MISSING.encode(), status_code=503, media_type="text/plain")
-        return _answer(request, page.file("index.html"))
+        answer = _answer(request, page.file("index.html"))
+        answer.headers["Content-Security-Policy"] = policy()
+        return answer
 
     names = ["/assets/{name:path}", "/{name:str}"]
 

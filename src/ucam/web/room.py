@@ -212,6 +212,10 @@ class Room:
             for device in self._members.devices()
         }
 
+    def seen(self, device: JID) -> tuple[bool, bool]:
+        """Whether a device is connected, and whether it has ever been."""
+        return self._members.device(device) is not None, device in self.known
+
     # Messages
 
     def receive_text(self, connection: ConnectionId, text: str, now_s: float) -> list[Effect]:

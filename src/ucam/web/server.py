@@ -106,7 +106,7 @@ def raise_file_limit() -> int:
 
 def _not_about_refusals(record: logging.LogRecord) -> bool:
     """uvicorn takes a handshake that was refused by an HTTP status for one that was forgotten."""
-    return "without completing handshake" not in record.msg
+    return "without completing handshake" not in record.getMessage()
 
 
 def listen(address: Listen) -> socket.socket:

@@ -16,9 +16,9 @@ from ucam.base.service import Fault, Stop
 from ucam.base.tokens import Verifier
 from ucam.base.units import StateUrl
 from ucam.protocol.messages import IceServer
-from ucam.web import account, auth, metrics, page, shared_keys
+from ucam.web import account, auth, inviting, metrics, nearby, page, shared_keys
 from ucam.web.alertmails import AlertMails
-from ucam.web.app import make_app
+from ucam.web.app import content_policy, make_app
 from ucam.web.audit import AuditLog
 from ucam.web.auth import Authority
 from ucam.web.bus import Bus
@@ -79,8 +79,10 @@ class Web:
             self.sockets,
             auth.routes(authority, self.logins, invites, self.keys, self.revoked),
             account.routes(authority, self.sessions, self.audit),
+            inviting.routes(authority, self.sessions, invites, self.audit, self.room.seen),
+            nearby.routes(authority, self.sessions, self.audit),
             metrics.routes(config.http, self._gauges),
-            page.routes(Page()),
+            page.routes(Page(), self._page_policy),
         )
 
     def _make_bus(self, url: StateUrl) -> Bus:
@@ -95,6 +97,12 @@ class Web:
     def _end_session(self, sid: str) -> None:
         self.sockets.end_session(sid)
         self.revoked.look_now()
+
+    def _page_policy(self) -> str:
+        present = self.room.present()
+        storages = {place.storage for place in self.config.locations.values()}
+        told = (present[jid].status or {} for jid in present.keys() & storages)
+        return content_policy(self.config.http.public_url, nearby.origins(told))
 
     def _note_call(self, call: Opened) -> None:
         self.audit.note(

@@ -20,6 +20,7 @@ from ucam.storage.playback.http import HttpApi, HttpServer
 from ucam.storage.playback.library import Library
 
 VIEWER = "owner@shop.loc"
+ORIGIN = "https://cams.shop.loc"
 
 
 @pytest.fixture
@@ -35,7 +36,9 @@ def made(store: Store, tokens: Tokens, tmp_path: Path) -> Callable[[str], HttpSe
     handler = Handler(library)
     access = access_by_file(tokens.keys_file, ISSUER, lambda: ("studio",))
     cert, key = tls.ensure_certificate(tmp_path, "studio.loc")
-    return lambda listen: HttpServer(HttpApi(handler, access), Listen(listen), cert, key)
+    return lambda listen: HttpServer(
+        HttpApi(handler, access, f"{ORIGIN}/"), Listen(listen), cert, key
+    )
 
 
 @pytest.fixture
@@ -54,6 +57,32 @@ async def client(
         yield found
     server.stop()
     await running
+
+
+async def test_pages_of_the_web_application_may_read(
+    client: httpx.AsyncClient, tokens: Tokens
+) -> None:
+    asked = {"Access-Control-Request-Method": "GET", "Origin": ORIGIN}
+    allowed = await client.options("/cameras", headers=asked)
+    assert (allowed.status_code, allowed.content) == (204, b"")
+    assert allowed.headers["access-control-allow-origin"] == ORIGIN
+    assert allowed.headers["access-control-allow-headers"] == "authorization, range"
+    assert allowed.headers["access-control-allow-private-network"] == "true"
+    bearer = {"Authorization": f"Bearer {tokens.issue(VIEWER, 'player')}"}
+    for path, status in (("/cameras", 200), ("/nothing", 404)):
+        answer = await client.get(path, headers={**bearer, "Origin": ORIGIN})
+        assert answer.status_code == status
+        assert answer.headers["access-control-allow-origin"] == ORIGIN
+        assert "content-range" in answer.headers["access-control-expose-headers"]
+    for origin in ("https://evil.example.com", "null", f"{ORIGIN}.evil.example.com"):
+        headers = {**asked, "Origin": origin}
+        for answer in (
+            await client.options("/cameras", headers=headers),
+            await client.get("/cameras", headers={**bearer, "Origin": origin}),
+        ):
+            assert not [name for name in answer.headers if name.startswith("access-control")]
+            assert answer.headers["vary"] == "origin"
+    assert (await client.options("/cameras")).status_code == 405
 
 
 async def test_with_a_token_by_header_or_query(

@@ -3,7 +3,7 @@
 // pieces [u32 id, big-endian][bytes] until `length` bytes have come.
 
 /** Larger answers are refused: nothing the page asks for comes near. */
-const MAX_LENGTH = 64 * 1024 * 1024;
+export const MAX_LENGTH = 64 * 1024 * 1024;
 
 export interface Answer {
   status: number;
@@ -21,7 +21,6 @@ export class NotFound extends ChannelError {
 }
 
 interface Pending {
-  onPiece: ((piece: Uint8Array) => void) | undefined;
   resolve(answer: Answer): void;
   reject(error: Error): void;
   head: { status: number; headers: Record<string, string>; length: number } | null;
@@ -46,13 +45,11 @@ export class Answers {
     return this.#pending.size;
   }
 
-  /** Expects an answer. With onPiece the bytes go there and the answer's body stays empty. */
-  expect(onPiece?: (piece: Uint8Array) => void): { id: number; answer: Promise<Answer> } {
+  expect(): { id: number; answer: Promise<Answer> } {
     this.#lastId = (this.#lastId + 1) >>> 0;
     const id = this.#lastId;
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     this.#pending.set(id, {
-      onPiece,
       resolve,
       reject,
       head: null,
@@ -87,7 +84,7 @@ export class Answers {
       return;
     }
     pending.head = { status: head.status, headers: lower(head.headers ?? {}), length };
-    if (!pending.onPiece) pending.body = new Uint8Array(length);
+    pending.body = new Uint8Array(length);
     this.#finish(head.id, pending);
   }
 
@@ -101,8 +98,7 @@ export class Answers {
       this.#fail(id, 'more bytes than announced');
       return;
     }
-    if (pending.onPiece) pending.onPiece(bytes);
-    else pending.body.set(bytes, pending.received);
+    pending.body.set(bytes, pending.received);
     pending.received += bytes.length;
     this.#finish(id, pending);
   }

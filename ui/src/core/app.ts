@@ -1,10 +1,12 @@
 import type { MessageFromServer, MessageToServer } from '../protocol.gen.ts';
 import { Api } from './api.ts';
 import type { CallRoom, CallSink } from './call.ts';
+import { network } from './call.ts';
 import { Feed } from './feed.ts';
 import { bare } from './jid.ts';
 import type { CameraRecordings, TimelineData } from './library.ts';
 import { cameras, timeline } from './library.ts';
+import { mayReachLocal, Near } from './near.ts';
 import { RecordingsChannel } from './recordings.ts';
 import { Room } from './room.ts';
 import { Session } from './session.ts';
@@ -17,6 +19,13 @@ const TAPE_MS = 60_000;
 /** The server's close codes: sign in again (or with a newer token), and no access any more. */
 const SIGN_IN_AGAIN = 4401;
 const NO_ACCESS = 4403;
+
+/** To one storage: over the channel, and where it can be had without that. */
+interface Way {
+  channel: RecordingsChannel;
+  near: Near;
+  peer: string | null;
+}
 
 interface Tape {
   data: TimelineData | null;
@@ -38,7 +47,7 @@ export class App {
   readonly #signaling: Signaling;
   readonly #calls = new Map<string, CallSink>();
   readonly #feeds = new Map<string, Feed>();
-  readonly #channels = new Map<string, { channel: RecordingsChannel; peer: string | null }>();
+  readonly #channels = new Map<string, Way>();
   readonly #tapes = new Map<string, Tape>();
   readonly #resource = `page-${crypto.getRandomValues(new Uint32Array(2)).join('-')}`;
   readonly #callRoom: CallRoom;
@@ -60,6 +69,11 @@ export class App {
     };
     this.session.subscribe(() => this.#signedIn());
     addEventListener('pagehide', () => this.#leave());
+    for (const [target, type] of [[globalThis, 'online'], [network(), 'change']] as const) {
+      target?.addEventListener(type, () => {
+        for (const { near } of this.#channels.values()) near.networkChanged();
+      });
+    }
     addEventListener('pageshow', ({ persisted }) => {
       // Back by the browser's back button, with every picture still in its place.
       if (persisted) for (const feed of this.#feeds.values()) feed.kick();
@@ -81,8 +95,7 @@ export class App {
 
   /** Lets a camera blink, so that somebody who stands in front of it knows it. */
   locate(peer: string): boolean {
-    // Newer than the room's generated messages.
-    return this.send({ type: 'Locate', to: peer } as unknown as MessageToServer);
+    return this.send({ type: 'Locate', to: peer });
   }
 
   feed(jid: string): Feed {
@@ -101,10 +114,22 @@ export class App {
     let entry = this.#channels.get(storage);
     if (!entry) {
       const peer = () => this.room.online(storage)?.jid ?? null;
-      entry = { channel: new RecordingsChannel(this.#callRoom, peer), peer: peer() };
+      const near = new Near({
+        origin: () => this.room.online(storage)?.status?.https ?? null,
+        token: () => this.api.playbackToken(storage),
+        mayReach: async () => (await mayReachLocal()) === 'granted',
+        changed: () => this.store.changed(),
+      });
+      entry = { channel: new RecordingsChannel(this.#callRoom, peer, near), near, peer: peer() };
       this.#channels.set(storage, entry);
     }
     return entry.channel;
+  }
+
+  /** A person wants a storage's recordings by the shortest way: the browser may ask about it. */
+  async tryNear(storage: string): Promise<void> {
+    this.channel(storage);
+    await this.#channels.get(storage)?.near.probe(true);
   }
 
   /** The last 24 h of a camera, as far as known; asked for again when it is a minute old. */

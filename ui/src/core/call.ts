@@ -44,7 +44,7 @@ export interface CallEvents {
 }
 
 /** Of Chromium alone: another network, such as Wi-Fi instead of a cable. */
-const network = (): EventTarget | undefined =>
+export const network = (): EventTarget | undefined =>
   (navigator as Navigator & { connection?: EventTarget }).connection;
 
 /**

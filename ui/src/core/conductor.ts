@@ -26,6 +26,8 @@ const SEEK_APART = 0.8;
 const TRIM = 0.06;
 /** A player that has just sought isn't sent anywhere else so soon: a slow one would never arrive. */
 const SEEK_AGAIN_MS = 2_000;
+/** A seek takes its time, and the clock goes on meanwhile: as long as the last one took, at most. */
+const MOST_LEAD_MS = 4_000;
 
 interface Entry {
   track: Track;
@@ -33,6 +35,9 @@ interface Entry {
   spans: Span[] | null;
   gap: boolean;
   soughtMs: number;
+  /** Whether it is still on its way to where it was sent, and how long the last way took. */
+  arriving: boolean;
+  tookMs: number;
 }
 
 export class Conductor {
@@ -51,7 +56,14 @@ export class Conductor {
 
   /** A camera joins: it goes to where the others are. */
   add(jid: string, track: Track): void {
-    const entry: Entry = { track, spans: null, gap: false, soughtMs: Number.NEGATIVE_INFINITY };
+    const entry: Entry = {
+      track,
+      spans: null,
+      gap: false,
+      soughtMs: Number.NEGATIVE_INFINITY,
+      arriving: false,
+      tookMs: 0,
+    };
     this.#tracks.set(jid, entry);
     track.setRate(this.rate);
     this.#to(entry);
@@ -130,11 +142,16 @@ export class Conductor {
       if (track.playing) track.pause();
       return;
     }
+    if (entry.arriving && !track.seeking && track.state === 'playing') {
+      entry.arriving = false;
+      entry.tookMs = Math.min(MOST_LEAD_MS, ms - entry.soughtMs);
+    }
     const apart = track.moment - this.moment;
     const far = Math.abs(apart) > SEEK_APART * Math.max(1, this.rate);
     if (far && !track.seeking && ms - entry.soughtMs > SEEK_AGAIN_MS) {
       entry.soughtMs = ms;
-      track.seek(this.moment);
+      entry.arriving = true;
+      track.seek(this.moment + (this.rate * entry.tookMs) / 1000);
     }
     if (!track.playing) track.play();
     const trim = Math.min(TRIM, Math.max(-TRIM, apart / (2 * this.rate)));
@@ -152,6 +169,7 @@ export class Conductor {
   #to(entry: Entry): void {
     entry.gap = nothingAt(entry.spans, this.moment);
     entry.soughtMs = Number.NEGATIVE_INFINITY;
+    entry.arriving = false;
     if (!entry.gap) entry.track.seek(this.moment);
   }
 }

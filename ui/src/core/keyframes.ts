@@ -1,15 +1,8 @@
 // Fast play shows keyframes alone: these functions cut them out of what is stored. An init segment
 // loses its sound, a fragment all but its first picture. Boxes: ISO/IEC 14496-12. No I/O.
 
-type Bytes = Uint8Array<ArrayBuffer>;
-
-interface Box {
-  type: string;
-  /** Of the whole box, and of its content. */
-  start: number;
-  body: number;
-  end: number;
-}
+import type { Box, Bytes } from './boxes.ts';
+import { box, boxes, name, u32 } from './boxes.ts';
 
 /** A picture is longer than any that a camera makes: the file is damaged. */
 const MOST_PICTURE = 16 * 1024 * 1024;
@@ -150,31 +143,7 @@ function timescale(init: Bytes, trak: Box): number {
   return u32(init, mdhd.body + 4 + (init[mdhd.body] === 1 ? 16 : 8));
 }
 
-/** The boxes that begin between two places; the last may go on after `to`. */
-function boxes(data: Bytes, from: number, to: number): Box[] {
-  const found: Box[] = [];
-  let at = from;
-  while (at + 8 <= to) {
-    const size = u32(data, at);
-    if (size < 8) throw new Error('a box of a strange size');
-    found.push({ type: name(data, at + 4), start: at, body: at + 8, end: at + size });
-    at += size;
-  }
-  return found;
-}
-
-function box(data: Bytes, from: number, to: number, type: string): Box {
-  const found = boxes(data, from, to).find((one) => one.type === type);
-  if (!found) throw new Error(`no ${type} in this recording`);
-  return found;
-}
-
 const whole = ({ start, end }: Box): [number, number] => [start, end];
-
-const u32 = (data: Bytes, at: number): number =>
-  new DataView(data.buffer, data.byteOffset, data.byteLength).getUint32(at);
-
-const name = (data: Bytes, at: number): string => String.fromCharCode(...data.subarray(at, at + 4));
 
 function words(...values: number[]): Bytes {
   const bytes = new Uint8Array(4 * values.length);

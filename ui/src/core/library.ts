@@ -2,8 +2,9 @@ import { ChannelError, NotFound } from './answers.ts';
 import type { Chunk, ChunkEntry, Fragment, Run } from './chunks.ts';
 import { keyframesOf, nextRun, parseChunks, seekRun } from './chunks.ts';
 import type { VideoInit } from './keyframes.ts';
-import { firstPicture, videoCodec, videoInit } from './keyframes.ts';
+import { firstPicture, hasVideo, videoCodec, videoInit } from './keyframes.ts';
 import type { Media } from './media-buffer.ts';
+import { pictureTimes } from './pictures.ts';
 import type { RecordingsChannel } from './recordings.ts';
 import { segment } from './recordings.ts';
 import { formatTime, parseTime } from './time.ts';
@@ -191,7 +192,8 @@ export class Library {
       this.#init(chunk, signal),
       this.#bytes(chunk.id, offset, length, signal),
     ]);
-    return { chunkId: chunk.id, codecs: chunk.codecs, init, bytes: [bytes], fragments };
+    const pictures = hasVideo(chunk.codecs) ? pictureTimes(bytes, videoInit(init)) : [];
+    return { chunkId: chunk.id, codecs: chunk.codecs, init, bytes: [bytes], fragments, pictures };
   }
 
   /** Only the keyframes of a run, without sound, for a speed above 2×. */
@@ -208,6 +210,7 @@ export class Library {
       codecs: videoCodec(chunk.codecs),
       init: init.bytes,
       bytes: pictures,
+      pictures: pictures.flatMap((one) => pictureTimes(one, init)),
       fragments: shown.map((fragment, index) => ({
         ...fragment,
         length: pictures[index]?.length ?? 0,

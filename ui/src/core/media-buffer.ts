@@ -16,12 +16,15 @@ export interface Media {
   init: Uint8Array<ArrayBuffer>;
   bytes: Uint8Array<ArrayBuffer>[];
   fragments: Fragment[];
+  /** When each picture is shown, UTC seconds, in order. */
+  pictures: number[];
 }
 
 interface Kept {
   start: number;
   end: number;
   bytes: number;
+  pictures: number[];
 }
 
 /**
@@ -88,7 +91,8 @@ export class MediaBuffer {
       }
       for (const bytes of media.bytes) await this.#put(bytes);
       for (const { start, end, length } of media.fragments) {
-        this.#kept.push({ start, end, bytes: length });
+        const pictures = media.pictures.filter((time) => time >= start - EDGE && time < end - EDGE / 20);
+        this.#kept.push({ start, end, bytes: length, pictures });
       }
       return true;
     });
@@ -140,6 +144,11 @@ export class MediaBuffer {
       ahead.seconds += end - Math.max(now, start);
     }
     return ahead;
+  }
+
+  /** When each picture that is there is shown, UTC seconds, in order. */
+  get pictures(): number[] {
+    return [...new Set(this.#kept.flatMap(({ pictures }) => pictures))].sort((a, b) => a - b);
   }
 
   /** Drops what lies too far behind, unless the buffer is being written. */
@@ -233,7 +242,7 @@ export class MediaBuffer {
 const tracksOf = (media: Media): number => media.codecs.split(',').length;
 
 /** Up to where to drop, so that at most `keep` bytes stay of what ended before `now`. */
-export function evictBefore(kept: Kept[], now: number, keep: number): number | null {
+export function evictBefore(kept: Pick<Kept, 'end' | 'bytes'>[], now: number, keep: number): number | null {
   let bytes = 0;
   for (const { end, bytes: more } of kept.toReversed()) {
     if (end > now) continue;

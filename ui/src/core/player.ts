@@ -5,6 +5,7 @@ import { hasAudio, hasVideo } from './keyframes.ts';
 import { Library } from './library.ts';
 import type { Media } from './media-buffer.ts';
 import { MediaBuffer, STALL_EDGE } from './media-buffer.ts';
+import { pictureAfter } from './pictures.ts';
 import type { RecordingsChannel } from './recordings.ts';
 import { StorageAway } from './recordings.ts';
 
@@ -38,9 +39,8 @@ export interface PlayerClock {
 const AHEAD_BYTES = 16_000_000;
 const AHEAD_SECONDS = 20;
 const LOOK_MS = 250;
-/** A step that shows the same picture after so long goes further, so many times. */
-const STEP_MS = 250;
-const STEP_TRIES = 6;
+/** Of a picture that isn't known: less than one of 50 a second. */
+const ABOUT_A_PICTURE = 0.015;
 /** Nothing new for this long at the end of the recordings: they have ended for now. */
 const ENDED_MS = 15_000;
 /** Said when a picture is waited for longer than this. */
@@ -76,10 +76,9 @@ export class Player {
   /** Since when it is in this state (ms). */
   #since = 0;
   #trouble: string | null = null;
-  #frame = 1 / 30;
-  #frameKnown = false;
-  #stepping: ReturnType<typeof setTimeout> | undefined;
   #lastFrame = 0;
+  /** The moment of the picture that the last step led to; it may not be on the screen yet. */
+  #stepped: number | null = null;
   #grewAt = 0;
   /** Paused by the player itself, because the picture ran dry. */
   #dry = false;
@@ -125,6 +124,7 @@ export class Player {
 
   play(): void {
     this.#wantPlay = true;
+    this.#stepped = null;
     this.#dry = false;
     // Refused without a source, or overtaken by a seek: the state tells what came of it.
     if (this.#buffer.ready) void this.#video.play().catch(() => undefined);
@@ -157,20 +157,12 @@ export class Player {
 
   /** One picture forward or back. */
   step(frames: number): void {
+    const shown = this.#target ?? this.#stepped ?? this.#buffer.base + this.#lastFrame;
+    const wanted = pictureAfter(this.#buffer.pictures, shown, frames);
     this.pause();
-    this.#step(this.#target ?? this.#buffer.base + this.#lastFrame, frames, 1);
-  }
-
-  /** From the picture's own time into the middle of the one that is wanted; further, if it turns out
-   * that pictures are longer than those seen so far. */
-  #step(shown: number, frames: number, tries: number): void {
-    this.seek(shown + (frames * tries + 0.5) * this.#frame);
-    clearTimeout(this.#stepping);
-    if (frames < 0 || tries > STEP_TRIES) return;
-    this.#stepping = setTimeout(() => {
-      const now = this.#buffer.base + this.#lastFrame;
-      if (!this.#wantPlay && Math.abs(now - shown) < 0.001) this.#step(shown, frames, tries + 1);
-    }, STEP_MS);
+    // What lies before (or after) all that is there has to be fetched: about where it must be.
+    this.seek(wanted ?? shown + Math.sign(frames) * ABOUT_A_PICTURE);
+    this.#stepped = wanted;
   }
 
   /** Shows this moment (UTC seconds), or the next recorded one when nothing was recorded then. */
@@ -179,6 +171,7 @@ export class Player {
   }
 
   #seek(moment: number, anew: boolean): void {
+    this.#stepped = null;
     this.#work.abort();
     this.#work = new AbortController();
     this.#grewAt = Date.now();
@@ -187,7 +180,6 @@ export class Player {
 
   close(): void {
     this.#work.abort();
-    clearTimeout(this.#stepping);
     this.#listening.abort();
     clearInterval(this.#tick);
     this.#buffer.close();
@@ -356,12 +348,6 @@ export class Player {
   #frames(): void {
     this.#video.requestVideoFrameCallback((_, { mediaTime }) => {
       if (this.#listening.signal.aborted) return;
-      const apart = mediaTime - this.#lastFrame;
-      // Some pictures are passed over when the machine is busy: the shortest distance is one's.
-      if (apart > 0.005 && apart < 0.3 && this.#rate <= 1) {
-        this.#frame = this.#frameKnown ? Math.min(this.#frame, apart) : apart;
-        this.#frameKnown = true;
-      }
       this.#lastFrame = mediaTime;
       if (this.#buffer.ready) this.#events.moment(this.#buffer.base + mediaTime);
       this.#frames();

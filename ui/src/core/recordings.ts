@@ -1,8 +1,8 @@
 import type { Answer } from './answers.ts';
 import { Answers, ChannelError, NotFound } from './answers.ts';
 import { Backoff, pause } from './backoff.ts';
-import type { CallRoom } from './call.ts';
-import { Call } from './call.ts';
+import type { CallRoom, Route } from './call.ts';
+import { Call, route } from './call.ts';
 
 /** Asked at the same time; the rest wait here, so that a seek is not behind a hundred answers. */
 const AT_ONCE = 6;
@@ -11,12 +11,18 @@ const CONNECT_MS = 8_000;
 const SILENCE_MS = 10_000;
 const ATTEMPTS = 3;
 
+export type Way = Route | 'In this network';
+
 export interface RequestOptions {
   /** Inclusive byte positions. */
   range?: [number, number];
   signal?: AbortSignal;
-  /** Takes the bytes as they come; such a request is not repeated when the channel dies. */
-  onPiece?: (piece: Uint8Array) => void;
+}
+
+/** Another way to the same answers, taken where it works; null: ask the usual way. */
+export interface Shortcut {
+  readonly used: boolean;
+  request(path: string, options: RequestOptions): Promise<Answer | null>;
 }
 
 /** The storage is not in the room. */
@@ -26,11 +32,13 @@ export class StorageAway extends ChannelError {
 
 /**
  * Questions to one storage over a WebRTC data channel, shared by the whole page: connects when
- * first asked, again when the channel dies, and repeats what was asked (all of it only reads).
+ * first asked, again when the channel dies, and repeats what was asked (all of it only reads). Where
+ * there is a shortcut that works, it is taken; what it fails to answer goes over the channel.
  */
 export class RecordingsChannel {
   readonly #room: CallRoom;
   readonly #peer: () => string | null;
+  readonly #shortcut: Shortcut | null;
   readonly #answers = new Answers();
   readonly #backoff = new Backoff(300, 8_000);
   /** Bounded by what the page asks at once: a timeline a camera and a player. */
@@ -43,21 +51,30 @@ export class RecordingsChannel {
   #watch: ReturnType<typeof setInterval> | undefined;
 
   /** peer gives the storage's connection in the room, or null while it is away. */
-  constructor(room: CallRoom, peer: () => string | null) {
+  constructor(room: CallRoom, peer: () => string | null, shortcut: Shortcut | null = null) {
     this.#room = room;
     this.#peer = peer;
+    this.#shortcut = shortcut;
+  }
+
+  /** Which way answers come now; null: none came yet. */
+  async way(): Promise<Way | null> {
+    if (this.#shortcut?.used) return 'In this network';
+    return this.#channel && this.#call ? route(await this.#call.stats()) : null;
   }
 
   /** Asks once; throws ChannelError when no answer can be had, AbortError when told to stop. */
   async request(path: string, options: RequestOptions = {}): Promise<Answer> {
     await this.#turn(options.signal);
     try {
+      const near = await this.#shortcut?.request(path, options);
+      if (near) return near;
       for (let attempt = 1; ; attempt += 1) {
         try {
           return await this.#ask(path, options);
         } catch (error) {
           const again = error instanceof ChannelError && !(error instanceof StorageAway);
-          if (!again || options.onPiece || attempt >= ATTEMPTS) throw error;
+          if (!again || attempt >= ATTEMPTS) throw error;
         }
         await pause(this.#backoff.next(), options.signal);
       }
@@ -93,11 +110,11 @@ export class RecordingsChannel {
     signal.throwIfAborted();
   }
 
-  async #ask(path: string, { range, signal, onPiece }: RequestOptions): Promise<Answer> {
+  async #ask(path: string, { range, signal }: RequestOptions): Promise<Answer> {
     signal?.throwIfAborted();
     const channel = await this.#open();
     signal?.throwIfAborted();
-    const { id, answer } = this.#answers.expect(onPiece);
+    const { id, answer } = this.#answers.expect();
     const question = range ? { id, path, range: `bytes=${range[0]}-${range[1]}` } : { id, path };
     this.#heardAt = Date.now();
     channel.send(JSON.stringify(question));

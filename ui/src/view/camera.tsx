@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import { personName } from '../core/jid.ts';
+import type { Way } from '../core/recordings.ts';
 import type { Camera } from '../core/room.ts';
 import { app, Icon, Link, useNow, usePath, useStore } from './base.tsx';
 import { Aside, Week } from './aside.tsx';
@@ -13,6 +14,7 @@ import { Locate } from './locate.tsx';
 import { Away, Me, Shell } from './shell.tsx';
 import { Thumb } from './thumb.tsx';
 import { TimelineView } from './timeline-view.tsx';
+import { useWay } from './way.ts';
 
 const CALM_MS = 3_000;
 const SECOND_CLICK_MS = 600;
@@ -55,13 +57,15 @@ function CameraView({ camera, title }: ViewProps) {
   const state = shownState(camera, feed);
   const { live } = desk;
   const calm = useCalm();
+  const way = useWay(camera.storage, !live);
+  const route = live ? feed.state === 'live' && feed.route : way;
   useSecondClick(desk.fullScreen);
   return (
     <Shell
       page="live"
       title={camera.name}
       class="on-camera"
-      header={<CameraHeader camera={camera} title={title} now={now} live={live} />}
+      header={<CameraHeader camera={camera} title={title} now={now} route={route || null} />}
     >
       <div class={`cam${calm ? ' calm' : ''}${desk.selection ? ' exporting' : ''}`}>
         <div
@@ -90,7 +94,7 @@ function CameraView({ camera, title }: ViewProps) {
         </div>
         <p class="st only-m">
           <Rec camera={camera} now={now} />
-          {live && feed.route && <span class="m2">{feed.route}</span>}
+          {route && <span class="m2">{route}</span>}
           <Watchers viewers={camera.status?.viewers} />
           <span class="grow" />
           {!live && (
@@ -171,8 +175,8 @@ function useCalm(): boolean {
   return calm;
 }
 
-function CameraHeader({ camera, title, now, live }: ViewProps & { now: number; live: boolean }) {
-  const feed = app.feed(camera.jid);
+/** `route`: how the picture that is shown comes here. */
+function CameraHeader({ camera, title, now, route }: ViewProps & { now: number; route: Way | null }) {
   const others = watchersOf(camera.status?.viewers).map(personName);
   return (
     <>
@@ -184,9 +188,7 @@ function CameraHeader({ camera, title, now, live }: ViewProps & { now: number; l
       <span class="hide-m">
         <Rec camera={camera} now={now} />
       </span>
-      {live && feed.state === 'live' && feed.route && (
-        <span class="s m2 hide-m">{feed.route}</span>
-      )}
+      {route && <span class="s m2 hide-m">{route}</span>}
       <span class="grow" />
       {!app.room.connected && (
         <span class="s hide-m">

@@ -1,7 +1,8 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Audit, AuditEntry } from '../core/api.ts';
+import type { NameOf } from '../core/audit.ts';
+import { said } from '../core/audit.ts';
 import type { EventMark, Happened } from '../core/events.ts';
-import { personName } from '../core/jid.ts';
 import type { Camera } from '../core/room.ts';
 import { dateWords, dayOf, formatTime, hhmm, parseTime } from '../core/time.ts';
 import { app, cameraPath, Link, Mark } from './base.tsx';
@@ -35,7 +36,7 @@ export function Log({ cameras, now }: { cameras: Camera[]; now: number }) {
   const zone = cameras[0]?.zone ?? null;
   const lines = [
     ...happened(cameras, now, false).map(fromEvent),
-    ...(audit?.entries ?? []).map((entry) => fromAudit(entry, audit?.actions ?? {}, cameras)),
+    ...(audit?.entries.map((entry) => fromAudit(entry, audit, nameOf)) ?? []),
   ].toSorted((a, b) => b.at - a.at);
   const people = [...new Set(lines.flatMap((line) => line.who ?? []))];
   const shown = lines
@@ -113,29 +114,27 @@ function fromEvent(one: Happened): Line {
   return { at: one.at, filter, mark: one.mark, bold: one.name, text: one.text, path, who: null };
 }
 
-function fromAudit(entry: AuditEntry, actions: Audit['actions'], cameras: Camera[]): Line {
-  const { what, who, about, network, detail } = entry;
-  const camera = cameras.find(({ jid }) => jid === about);
+function fromAudit(entry: AuditEntry, audit: Audit, nameOf: NameOf): Line {
+  const { what, who } = entry;
   const filter = SIGN_INS.includes(what) ? 'signin' : WATCHED.includes(what) ? 'watched' : 'other';
-  const place = network ? ` from ${network}` : '';
-  const thing = camera?.name ?? about ?? '';
-  const said: Record<string, string> = {
-    login: `signed in${place}.`,
-    logout: 'signed out.',
-    'session-ended': `ended a session${place}.`,
-    watch: `watched ${thing} live.`,
-    recordings: `looked at recordings of ${thing}.`,
-  };
-  const text = said[what] ?? `${actions[what] ?? what}${thing ? `: ${thing}` : ''}${place}.`;
   return {
     at: parseTime(entry.time),
     filter,
     mark: null,
-    bold: who ? personName(who) : '',
-    text: detail ? `${text} ${detail}` : text,
+    ...said(entry, nameOf, audit.actions),
     path: null,
     who,
   };
+}
+
+/** Cameras by their names, storages by their locations'. */
+function nameOf(jid: string): string | undefined {
+  for (const section of app.room.sections()) {
+    if (section.storage === jid) return section.title;
+    const camera = section.cameras.find((one) => one.jid === jid);
+    if (camera) return camera.name;
+  }
+  return undefined;
 }
 
 /** The last days of the audit log; null where there is none to be had. */

@@ -1,15 +1,18 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import type { SignIn } from '../core/api.ts';
+import type { ServerSettings, SignIn } from '../core/api.ts';
 import { bare, initials, personName } from '../core/jid.ts';
+import type { Way } from '../core/recordings.ts';
 import type { Camera, Section } from '../core/room.ts';
 import { parseTime, size } from '../core/time.ts';
 import { moment, offlineSince } from '../core/words.ts';
 import { app, Icon, useNow, useStore } from './base.tsx';
 import { versionWords } from './facts.ts';
+import { Inviting } from './invites.tsx';
 import type { Wish } from './notices.ts';
 import { noticeWish, wishNotices } from './notices.ts';
 import { Shell, TitleHeader } from './shell.tsx';
+import { useWay } from './way.ts';
 
 const PARTS = [
   ['people', 'People'],
@@ -26,6 +29,8 @@ export function Settings() {
   useStore();
   const now = useNow();
   const sections = app.room.sections();
+  const [settings, setSettings] = useState<ServerSettings | null>(null);
+  useEffect(() => void app.api.settings().then(setSettings), []);
   return (
     <Shell page="settings" title="Settings" header={<TitleHeader title="Settings" now={now} />}>
       <div class="set">
@@ -37,12 +42,12 @@ export function Settings() {
           ))}
         </nav>
         <div class="parts">
-          <People sections={sections} />
+          <People settings={settings} />
           <Sessions now={now} />
           <Devices sections={sections} now={now} />
-          <Invites />
+          <Invites sections={sections} now={now} settings={settings} />
           <Storage sections={sections} />
-          <Alerts />
+          <Alerts settings={settings} />
           <About />
         </div>
       </div>
@@ -85,18 +90,27 @@ function Fixed({ name, value, source }: { name: string; value: string; source: s
   );
 }
 
-function People({ sections }: { sections: Section[] }) {
+const ON_SERVER = 'on the server';
+const UNITS: Record<string, string> = { d: 'day', h: 'hour', m: 'minute', s: 'second' };
+
+/** "30d" as the file has it, in words. */
+export function lasting(value: string | undefined): string {
+  const [, count, unit] = /^(\d+)([dhms])$/.exec(value ?? '') ?? [];
+  if (!count || !unit) return value || ON_SERVER;
+  return `${count} ${UNITS[unit]}${count === '1' ? '' : 's'}`;
+}
+
+function People({ settings }: { settings: ServerSettings | null }) {
   const me = bare(app.room.jid) || app.session.jid || '';
   const here = new Set([me, ...app.room.people().map((peer) => bare(peer.jid))]);
-  const allowed = app.room.locations.flatMap(
-    (location) => (location as { users?: string[] | null }).users ?? [],
-  );
-  const jids = [...new Set([me, ...allowed, ...here])].filter(Boolean);
-  const places = (jid: string): string =>
-    app.room.locations
-      .filter((location) => (location as { users?: string[] | null }).users?.includes(jid))
-      .map((location) => location.title || location.name)
-      .join(', ');
+  const jids = [...new Set([me, ...Object.keys(settings?.people ?? {}), ...here])].filter(Boolean);
+  const places = (jid: string): string => {
+    const seen = settings?.people[jid];
+    if (!seen || app.room.locations.length < 2) return '';
+    if (seen.length === app.room.locations.length) return 'all locations';
+    const titles = app.room.locations.filter(({ name }) => seen.includes(name));
+    return titles.map(({ name, title }) => title || name).join(', ') || 'no location';
+  };
   return (
     <Part id="people">
       <ul class="who-list">
@@ -110,7 +124,7 @@ function People({ sections }: { sections: Section[] }) {
               <br />
               <span class="s m2">{jid}</span>
             </span>
-            <span class="s m2 hide-m">{places(jid) || (sections.length > 1 ? 'all locations' : '')}</span>
+            <span class="s m2 hide-m">{places(jid)}</span>
             <span class="s m2">{here.has(jid) ? 'here now' : 'not here'}</span>
             {jid === me ? (
               <button class="btn" onClick={() => void app.session.signOut()}>
@@ -124,13 +138,18 @@ function People({ sections }: { sections: Section[] }) {
       </ul>
       <Fixed
         name="Who may sign in"
-        value="on the server"
+        value={settings ? 'the people above' : ON_SERVER}
         source="web.toml → userauth.allowed-emails"
       />
       <Fixed
         name="A sign-in lasts at most"
-        value="on the server"
+        value={lasting(settings?.values['userauth.session-lifetime'])}
         source="web.toml → userauth.session-lifetime"
+      />
+      <Fixed
+        name="A sign-in link works for"
+        value={lasting(settings?.values['userauth.link-validity'])}
+        source="web.toml → userauth.link-validity"
       />
     </Part>
   );
@@ -224,20 +243,26 @@ function connection(camera: Camera, now: number): string {
   return version ? `connected, ${version}` : 'connected';
 }
 
-function Invites() {
+interface InvitesProps {
+  sections: Section[];
+  now: number;
+  settings: ServerSettings | null;
+}
+
+function Invites({ sections, now, settings }: InvitesProps) {
   return (
     <Part id="invites">
       <p class="s m2">
-        A new camera is named in <code>web.toml</code> and gets a token of its own: by a code that
-        works once, or by the token itself. Both are made on the server.
+        A new camera is named in <code>web.toml</code>, then set up with a code that works once,
+        within 15 minutes.
       </p>
-      <Command what="A code for a new device" command="ucam invite JID --config web.toml" />
-      <Command what="… typed there" command="ucam enroll URL CODE" />
+      <Inviting sections={sections} now={now} />
+      <Command what="The same on the server" command="ucam invite JID --config web.toml" />
       <Command what="A token by hand" command="ucam token JID --config web.toml" />
       <Command what="A token for players" command="ucam token JID --play --config web.toml" />
       <Fixed
         name="A device's token lives"
-        value="on the server"
+        value={lasting(settings?.values['deviceauth.token-validity'])}
         source="web.toml → deviceauth.token-validity"
       />
     </Part>
@@ -275,6 +300,7 @@ function StorageRows({ title, jid }: { title: string; jid: string }) {
     <div class="place">
       <h3 class="b">{title}</h3>
       <Fixed name="Storage" value={peer ? `connected${used}` : 'not connected'} source={jid} />
+      {peer && <Reached jid={jid} https={peer.status?.https} />}
       <Fixed
         name="Keeps at most"
         value={peer ? limit : 'not known now'}
@@ -289,7 +315,36 @@ function StorageRows({ title, jid }: { title: string; jid: string }) {
   );
 }
 
-function Alerts() {
+/** How recordings come to this browser, and a shorter way where one is announced. */
+function Reached({ jid, https }: { jid: string; https: string | undefined }) {
+  const way = useWay(jid);
+  const [busy, setBusy] = useState(false);
+  const shorten = async (): Promise<void> => {
+    setBusy(true);
+    await app.tryNear(jid);
+    setBusy(false);
+  };
+  const words: Record<Way, string> = {
+    Direct: 'directly, encrypted from end to end',
+    Relayed: 'through the relay, encrypted from end to end',
+    'In this network': 'within this network, over HTTPS',
+  };
+  return (
+    <div class="ro">
+      <span>Recordings reach this browser</span>
+      <b class="b">{way ? words[way] : 'when you look at some'}</b>
+      {https && way !== 'In this network' ? (
+        <button class="btn" disabled={busy} onClick={() => void shorten()}>
+          {busy ? 'Trying' : 'Try this network'}
+        </button>
+      ) : (
+        <code>{https ?? ''}</code>
+      )}
+    </div>
+  );
+}
+
+function Alerts({ settings }: { settings: ServerSettings | null }) {
   const [wish, setWish] = useState<Wish>(() => noticeWish());
   const change = async (on: boolean): Promise<void> => {
     await wishNotices(on);
@@ -312,8 +367,16 @@ function Alerts() {
           </button>
         )}
       </div>
-      <Fixed name="Mails go to" value="on the server" source="web.toml → alerts.emails" />
-      <Fixed name="… after" value="on the server" source="web.toml → alerts.after" />
+      <Fixed
+        name="Mails go to"
+        value={settings ? settings.values['alerts.emails'] || 'nobody' : ON_SERVER}
+        source="web.toml → alerts.emails"
+      />
+      <Fixed
+        name="When it has lasted"
+        value={lasting(settings?.values['alerts.after'])}
+        source="web.toml → alerts.after"
+      />
     </Part>
   );
 }

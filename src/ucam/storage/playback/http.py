@@ -1,6 +1,8 @@
 """The same resources over HTTPS on the local network: a thin ASGI application on uvicorn.
 
 A token is needed, of a user or a player: `Authorization: Bearer`, or `?token=` for players.
+The page may read the answers, too, where a browser believes the certificate: pages of the web
+application's origin, and of no other (https://fetch.spec.whatwg.org/#http-cors-protocol).
 """
 
 import asyncio
@@ -17,7 +19,7 @@ from collections.abc import (
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import uvicorn
 
@@ -32,6 +34,10 @@ _log = logging.getLogger(__name__)
 READ_BYTES = 256 * 1024
 _METHODS: dict[str, Method] = {"GET": "GET", "HEAD": "GET", "PUT": "PUT", "DELETE": "DELETE"}
 MOST_CONNECTIONS = 64
+# A viewer asks every few seconds: longer than uvicorn's 5 s, or each time would be a handshake.
+KEEP_ALIVE_S = 30
+# What a browser remembers of a preflight; Chromium takes 2 h at most.
+PREFLIGHT_S = 7200
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -41,9 +47,13 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 class HttpApi:
     """The ASGI application (https://asgi.readthedocs.io, HTTP 2.x)."""
 
-    def __init__(self, handler: Handler, access: Access) -> None:
+    def __init__(self, handler: Handler, access: Access, origin: str | None = None) -> None:
+        """`origin`: the web application's URL."""
         self._handler = handler
         self._access = access
+        self._origin = (
+            None if origin is None else "{0.scheme}://{0.netloc}".format(urlsplit(origin))
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -52,15 +62,48 @@ class HttpApi:
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
+        if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+            await _send(Answer(204), send, lambda: False, self._preflight(headers), body=False)
+            return
         answer, claims = await self._answer(scope, headers)
         gone = asyncio.Event()
         watching = asyncio.create_task(_watch(receive, gone))
         try:
             body = scope["method"] != "HEAD"
-            await _send(answer, send, lambda: gone.is_set() or self._over(claims), body=body)
+            await _send(
+                answer,
+                send,
+                lambda: gone.is_set() or self._over(claims),
+                self._shared(headers),
+                body=body,
+            )
         finally:
             watching.cancel()
             answer.close()
+
+    def _shared(self, headers: dict[str, str]) -> dict[str, str]:
+        """What lets the web application's page read an answer."""
+        if self._origin is None or headers.get("origin") != self._origin:
+            return {"vary": "origin"}
+        return {
+            "vary": "origin",
+            "access-control-allow-origin": self._origin,
+            "access-control-expose-headers": "content-range, etag",
+        }
+
+    def _preflight(self, headers: dict[str, str]) -> dict[str, str]:
+        """What a browser asks before it sends the page's token."""
+        shared = self._shared(headers)
+        if "access-control-allow-origin" not in shared:
+            return shared
+        return {
+            **shared,
+            "access-control-allow-methods": "GET",
+            "access-control-allow-headers": "authorization, range",
+            "access-control-max-age": str(PREFLIGHT_S),
+            # Of browsers that ask before a public page reaches into a private network.
+            "access-control-allow-private-network": "true",
+        }
 
     def _over(self, claims: Claims | None) -> bool:
         """Whether a token isn't good for more of an endless answer."""
@@ -118,9 +161,12 @@ async def _watch(receive: Receive, gone: asyncio.Event) -> None:
     gone.set()
 
 
-async def _send(answer: Answer, send: Send, over: Callable[[], bool], *, body: bool) -> None:
-    headers = {**answer.headers, "x-content-type-options": "nosniff"}
-    if answer.length is not None and answer.status != 304:
+async def _send(
+    answer: Answer, send: Send, over: Callable[[], bool], also: dict[str, str], *, body: bool
+) -> None:
+    """`also`: headers beside the answer's own."""
+    headers = {**answer.headers, **also, "x-content-type-options": "nosniff"}
+    if answer.length is not None and answer.status not in (204, 304):
         headers["content-length"] = str(answer.length)
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
@@ -174,6 +220,7 @@ class HttpServer:
                 lifespan="off",
                 ws="none",
                 limit_concurrency=MOST_CONNECTIONS,
+                timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=2,
             )
         )
