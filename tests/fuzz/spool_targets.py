@@ -1,5 +1,6 @@
 """What a camera reads from its own card after a start: segments, and the notes beside them."""
 
+import logging
 import os
 import shutil
 import tempfile
@@ -27,6 +28,8 @@ from ucam.capture.spool.units import MAX_UNIT_BYTES, Gap
 from ucam.media.access_unit import AccessUnit
 from ucam.media.track import AudioTrack, VideoTrack
 
+# What it says of each file is not what is tested, and takes longer.
+logging.getLogger(files.__name__).setLevel(logging.CRITICAL)
 NAME = "000000000007.seg"
 CRC = 4
 

@@ -147,7 +147,7 @@ class TokenStore:
         try:
             token = msgspec.json.decode(body, type=_Recycled).token
             life = read_life(token)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise WebUnavailable(f"/auth answered no token ({type(error).__name__})") from None
         if life.subject != self._life.subject:
             raise WebUnavailable(f"/auth answered with the token of {life.subject}")
