@@ -1,6 +1,7 @@
 import hashlib
 import ssl
 import stat
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,32 @@ def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
     _, key = tls.ensure_certificate(tmp_path / "b", "b.loc")
     with pytest.raises(ssl.SSLError):
         tls.server_context(cert, key)
+
+
+def test_a_renewed_certificate_is_read_and_half_of_one_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cert, key = tls.ensure_certificate(tmp_path, "studio.loc")
+    certificate = tls.Certificate(cert, key)
+    first, context, now = certificate.fingerprint, certificate.context, datetime.now(UTC)
+    cert_pem, key_pem = tls.make_certificate("studio.loc", now)
+    cert.write_bytes(cert_pem)
+    certificate.reload(now)
+    assert "the certificate in force stays" in caplog.text
+    assert certificate.fingerprint == first
+    key.write_bytes(key_pem)
+    certificate.reload(now)
+    assert certificate.fingerprint == tls.fingerprint(cert) != first
+    assert certificate.context is context
+
+
+def test_the_end_of_a_certificate_is_told_two_weeks_before(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    certificate = tls.Certificate(*tls.ensure_certificate(tmp_path, "studio.loc"))
+    ends = datetime.now(UTC) + timedelta(days=3650)
+    assert certificate.trouble(ends - timedelta(days=15)) is None
+    assert f"ends on {ends:%Y-%m-%d}" in (certificate.trouble(ends - timedelta(days=13)) or "")
+    assert "ended on" in (certificate.trouble(ends + timedelta(days=1)) or "")
+    certificate.warn(ends)
+    assert "renew it" in caplog.text

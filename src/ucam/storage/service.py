@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +65,12 @@ async def serve(config: StorageConfig, stop: Stop) -> None:
     Raises `Fault` when something is wrong that a person can mend.
     """
     state = state_folder(config)
-    cert, key = _certificate(config, state)
-    context = _context(cert, key)
+    certificate = _certificate(config, state)
     # Alone in the folder before anything in it is touched: two would destroy each other's index.
     with alone_in(config.storage.path):
         kept = await asyncio.to_thread(_open, config, state)
         try:
-            await _serve(config, stop, kept, state, (cert, key, context))
+            await _serve(config, stop, kept, state, certificate)
         finally:
             if kept.inspector is not None:
                 await asyncio.to_thread(kept.inspector.stop)
@@ -83,9 +83,8 @@ async def _serve(
     stop: Stop,
     kept: _Disk,
     state: Path,
-    certificate: tuple[Path, Path, ssl.SSLContext],
+    certificate: tls.Certificate,
 ) -> None:
-    cert, key, context = certificate
     async with asyncio.TaskGroup() as tasks:
         # Cancelled at the end; what they wait for never ends by itself.
         lasting: list[asyncio.Task[None]] = []
@@ -98,9 +97,8 @@ async def _serve(
         access = _access(config, tokens, keys)
         ingest = IngestServer(kept.recorder, access, tasks)
         await kept.recorder.remember_absences()
-        port = await ingest.listen(config.rtsps.listen, context)
-        fingerprint = tls.fingerprint(cert)
-        room = _room(config, tokens, kept, port, fingerprint)
+        port = await ingest.listen(config.rtsps.listen, certificate.context)
+        room = _room(config, tokens, kept, port, certificate)
         if room is not None and keys is not None:
             room.on_tokens_changed = keys.changed
             access.is_listed = room.is_listed
@@ -117,13 +115,16 @@ async def _serve(
             lasting.append(tasks.create_task(room.run()))
         http = None
         if config.http is not None:
-            http = HttpServer(HttpApi(handler, access), config.http.listen, cert, key)
+            http = HttpServer(HttpApi(handler, access), config.http.listen, certificate.context)
             tasks.create_task(http.run())
         lasting.append(tasks.create_task(_tick(ingest, kept.recorder)))
         if room is not None:
             lasting.append(tasks.create_task(_heads(kept)))
+        stop.on_reload(lambda: certificate.reload(datetime.now(UTC)))
         stop.on_reload(lambda: _reload(config, stop.config_path, kept, tokens, tasks))
-        _log.info("listening on rtsps://%s:%d (%s)", config.rtsps.listen.host, port, fingerprint)
+        shown = certificate.fingerprint
+        _log.info("listening on rtsps://%s:%d (%s)", config.rtsps.listen.host, port, shown)
+        certificate.warn(datetime.now(UTC))
         service.ready(f"port {port}")
         try:
             await stop.wait()
@@ -206,19 +207,16 @@ def state_folder(config: StorageConfig) -> Path:
     return token_file.parent if token_file is not None else config.storage.path.parent
 
 
-def _certificate(config: StorageConfig, state: Path) -> tuple[Path, Path]:
-    if config.rtsps.cert is not None and config.rtsps.key is not None:
-        return config.rtsps.cert, config.rtsps.key
+def _certificate(config: StorageConfig, state: Path) -> tls.Certificate:
+    cert, key = config.rtsps.cert, config.rtsps.key
+    if cert is None or key is None:
+        try:
+            cert, key = tls.ensure_certificate(state, config.device.jid.domain)
+        except OSError as error:
+            raise Fault(f"no certificate can be made in {state}: {error.strerror}") from None
     try:
-        return tls.ensure_certificate(state, config.device.jid.domain)
-    except OSError as error:
-        raise Fault(f"no certificate can be made in {state}: {error.strerror}") from None
-
-
-def _context(cert: Path, key: Path) -> ssl.SSLContext:
-    try:
-        return tls.server_context(cert, key)
-    except (OSError, ssl.SSLError) as error:
+        return tls.Certificate(cert, key)
+    except (OSError, ValueError, ssl.SSLError) as error:
         raise Fault(f"certificate {cert} with key {key} can't be used: {error}") from None
 
 
@@ -244,7 +242,11 @@ def _access(config: StorageConfig, tokens: TokenStore | None, keys: RemoteKeys |
 
 
 def _room(
-    config: StorageConfig, tokens: TokenStore | None, kept: _Disk, port: int, fingerprint: str
+    config: StorageConfig,
+    tokens: TokenStore | None,
+    kept: _Disk,
+    port: int,
+    certificate: tls.Certificate,
 ) -> StorageRoom | None:
     if config.web.url is None or tokens is None:
         return None
@@ -257,7 +259,7 @@ def _room(
             host = room.connection.local_address or "localhost"
         return status_fields(
             address=(host, port),
-            fingerprint=fingerprint,
+            fingerprint=certificate.fingerprint,
             durable_us={
                 place.jid: durable.utc_us
                 for place, durable in kept.recorder.durable_now().items()
@@ -266,7 +268,7 @@ def _room(
             sealed={place.jid: head for place, head in kept.heads.items()},
             size=kept.space.total,
             maxspace=kept.space.limit,
-            message=kept.recorder.trouble(),
+            message=kept.recorder.trouble() or certificate.trouble(datetime.now(UTC)),
         )
 
     room = StorageRoom(config.web.url, tokens, config.device.jid, status)

@@ -34,8 +34,8 @@ def made(store: Store, tokens: Tokens, tmp_path: Path) -> Callable[[str], HttpSe
     )
     handler = Handler(library)
     access = access_by_file(tokens.keys_file, ISSUER, lambda: ("studio",))
-    cert, key = tls.ensure_certificate(tmp_path, "studio.loc")
-    return lambda listen: HttpServer(HttpApi(handler, access), Listen(listen), cert, key)
+    context = tls.server_context(*tls.ensure_certificate(tmp_path, "studio.loc"))
+    return lambda listen: HttpServer(HttpApi(handler, access), Listen(listen), context)
 
 
 @pytest.fixture
