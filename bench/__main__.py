@@ -5,7 +5,7 @@
 
 import sys
 
-from bench import capture, catchup, channel, index, ingest, live, page, play, room
+from bench import capture, catchup, channel, index, ingest, live, load, page, play, room
 
 ALL = {
     "ingest": ingest.main,
@@ -18,12 +18,14 @@ ALL = {
     "page": page.main,
     "channel": channel.main,
 }
+# Only when it is asked for.
+LONG = {"load": load.main}
 
 
 def main() -> int:
     """Run and print; returns the exit status."""
     names = sys.argv[1:] or list(ALL)
-    known = ALL | {"ingest-alone": ingest.alone}
+    known = {**ALL, **LONG, "ingest-alone": ingest.alone}
     if unknown := [name for name in names if name not in known]:
         print(f"no such benchmark: {', '.join(unknown)} (there are {', '.join(known)})")
         return 2

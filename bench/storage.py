@@ -18,11 +18,12 @@ warnings.filterwarnings("ignore", message="EdDSA is deprecated")
 SETTLE_S = 3
 
 
-def make_clip(path: Path, keyframes: int = 30) -> Path:
-    """8 s of noisy 1080p30 at 4 Mbit/s, a keyframe every so many pictures, no B-frames."""
+def make_clip(path: Path, keyframes: int = 30, bitrate: str = "4M") -> Path:
+    """8 s of noisy 1080p30, a keyframe every so many pictures, no B-frames."""
     source = "testsrc2=size=1920x1080:rate=30:duration=8,noise=alls=12:allf=t,format=yuv420p"
     command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, "-c:v", "libx264"]
-    rate = ["-b:v", "4M", "-maxrate", "4M", "-bufsize", "4M", "-g", str(keyframes), "-bf", "0"]
+    rate = ["-b:v", bitrate, "-maxrate", bitrate, "-bufsize", bitrate]
+    rate += ["-g", str(keyframes), "-bf", "0"]
     subprocess.run([*command, "-preset", "ultrafast", *rate, str(path)], check=True)
     return path
 
@@ -37,9 +38,9 @@ class Target:
 
 
 @contextlib.contextmanager
-def ucam(folder: Path, streams: int) -> Iterator[tuple[Target, StorageProcess]]:
+def ucam(folder: Path, streams: int, **keys: str) -> Iterator[tuple[Target, StorageProcess]]:
     """A storage that stands alone; it ends in good order."""
-    storage = StorageProcess(folder, Tokens(folder), chunk_size="60s")
+    storage = StorageProcess(folder, Tokens(folder), **{"chunk_size": "60s", **keys})
     storage.start()
     jids = [f"cam{number}@studio.loc" for number in range(streams)]
     base = f"rtsps://127.0.0.1:{storage.port}"
@@ -48,7 +49,7 @@ def ucam(folder: Path, streams: int) -> Iterator[tuple[Target, StorageProcess]]:
             Target(
                 [storage.pid],
                 [f"{base}/{jid}" for jid in jids],
-                [storage.tokens.issue(jid) for jid in jids],
+                [storage.tokens.issue(jid, life_s=86_400) for jid in jids],
             ),
             storage,
         )

@@ -120,6 +120,24 @@ async def test_a_clock_that_is_ahead_makes_no_storm_of_renewals(tmp_path: Path) 
     assert len(web.asked) == 1
 
 
+async def test_a_token_of_seconds_is_renewed_in_time(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    now_s = time.time()
+    path.write_text(unsigned_token(now_s - 2, now_s + 2))
+
+    def answer(_: object) -> tuple[int, bytes]:
+        return 200, answer_with(unsigned_token(time.time(), time.time() + 2))
+
+    async with tiny_web(answer) as web:
+        store = TokenStore(path, web.url)
+        task = asyncio.create_task(store.run())
+        async with asyncio.timeout(20):
+            while len(web.asked) < 3:
+                await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_a_full_disk_is_noticed_before_the_successor_is_asked_for(tmp_path: Path) -> None:
     """The same successor is given for ten seconds only, and asking later ends the session."""
     new = unsigned_token(1, 20)

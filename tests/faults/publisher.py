@@ -93,11 +93,15 @@ class Camera:
         """Send what is to be said, and wait for something."""
         assert self.socket is not None
         if data := self._publisher.data_to_send():
-            self.socket.sendall(data)
+            self._send(data)
         received = self.socket.recv(65_536)
         if not received:
             raise Refused("storage has hung up")
         return self._publisher.receive(received)
+
+    def _send(self, data: bytes) -> None:
+        assert self.socket is not None
+        self.socket.sendall(data)
 
     def next_picture(self) -> bytes:
         """As interleaved packets; its number is counted."""

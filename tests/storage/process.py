@@ -74,6 +74,11 @@ class StorageProcess:
             time.sleep(0.05)
         raise AssertionError(self.log.read_text())
 
+    def ended(self) -> int | None:
+        """Its status, None while it runs."""
+        assert self._process is not None
+        return self._process.poll()
+
     @property
     def running(self) -> bool:
         return self._process is not None

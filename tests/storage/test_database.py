@@ -131,6 +131,12 @@ def test_the_footprint_bounds_what_lies_in_the_folder(tmp_path: Path) -> None:
     database.close()
 
 
+def test_what_can_not_be_opened_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "index.sqlite").mkdir()
+    with pytest.raises(IndexFault, match="can.t be opened"):
+        Database(tmp_path / "index.sqlite")
+
+
 def test_what_is_no_index_is_refused(tmp_path: Path) -> None:
     (tmp_path / INDEX).write_bytes(b"no database at all" * 1000)
     with pytest.raises(DamagedIndex, match="not usable"):

@@ -1,7 +1,7 @@
 import hashlib
 import ssl
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -72,3 +72,32 @@ def test_the_name_that_browsers_may_believe(tmp_path: Path) -> None:
     assert tls.served_name(named(ip(ip_address("fd00::7")))) == "[fd00::7]"
     assert tls.served_name(named(wild, local, dns("localhost"))) is None
     assert tls.served_name(named()) is None
+
+
+def test_a_renewed_certificate_is_read_and_half_of_one_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cert, key = tls.ensure_certificate(tmp_path, "studio.loc")
+    certificate = tls.Certificate(cert, key)
+    first, context, now = certificate.fingerprint, certificate.context, datetime.now(UTC)
+    cert_pem, key_pem = tls.make_certificate("studio.loc", now)
+    cert.write_bytes(cert_pem)
+    certificate.reload(now)
+    assert "the certificate in force stays" in caplog.text
+    assert certificate.fingerprint == first
+    key.write_bytes(key_pem)
+    certificate.reload(now)
+    assert certificate.fingerprint == tls.fingerprint(cert) != first
+    assert certificate.context is context
+
+
+def test_the_end_of_a_certificate_is_told_two_weeks_before(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    certificate = tls.Certificate(*tls.ensure_certificate(tmp_path, "studio.loc"))
+    ends = datetime.now(UTC) + timedelta(days=3650)
+    assert certificate.trouble(ends - timedelta(days=15)) is None
+    assert f"ends on {ends:%Y-%m-%d}" in (certificate.trouble(ends - timedelta(days=13)) or "")
+    assert "ended on" in (certificate.trouble(ends + timedelta(days=1)) or "")
+    certificate.warn(ends)
+    assert "renew it" in caplog.text

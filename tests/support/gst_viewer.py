@@ -8,12 +8,14 @@ line a second is printed: of each call `state`, `frames`, `lost` (RTP packets mi
 """
 
 import asyncio
+import contextlib
 import json
 import random
 import sys
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from ucam.capture.callsdp import IceSetup, ice_setup
 from ucam.capture.gst import Gst, GstSdp, GstWebRTC
@@ -166,15 +168,17 @@ async def main() -> None:
 
 
 async def _listen(socket: ClientConnection, calls: dict[str, Receiver]) -> None:
-    async for text in socket:
-        match decode(text, 1 << 20):
-            case OfferMedia(call=str(call), sdp=sdp, ice=ice) if call in calls:
-                if sdp is not None:
-                    calls[call].offer(sdp)
-                if ice is not None:
-                    calls[call].candidate(ice.candidate, ice.sdp_m_line_index or 0)
-            case EndMedia(call=call, reason=reason) if call in calls:
-                calls[call].ended = reason
+    # Without the room, calls that stand go on.
+    with contextlib.suppress(ConnectionClosed):
+        async for text in socket:
+            match decode(text, 1 << 20):
+                case OfferMedia(call=str(call), sdp=sdp, ice=ice) if call in calls:
+                    if sdp is not None:
+                        calls[call].offer(sdp)
+                    if ice is not None:
+                        calls[call].candidate(ice.candidate, ice.sdp_m_line_index or 0)
+                case EndMedia(call=call, reason=reason) if call in calls:
+                    calls[call].ended = reason
 
 
 async def _tell(calls: dict[str, Receiver]) -> None:

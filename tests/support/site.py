@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -30,10 +31,11 @@ def free_port() -> int:
 class Process:
     """One `ucam` service; ready when it says so by systemd's protocol."""
 
-    def __init__(self, name: str, folder: Path, *arguments: str) -> None:
+    def __init__(self, name: str, folder: Path, *arguments: str, under: Sequence[str] = ()) -> None:
+        """`under`: a command that runs it."""
         self.name = name
         self.log = folder / f"{name}.log"
-        self._arguments = [sys.executable, "-m", "ucam.cli", *arguments]
+        self._arguments = [*under, sys.executable, "-m", "ucam.cli", *arguments]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -42,10 +44,15 @@ class Process:
         return self._process.pid
 
     def start(self) -> None:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, self.log.open("ab") as log:
-            ready.bind("")
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready,
+            self.log.open("ab") as log,
+            # A file: names without one end at a network namespace.
+            tempfile.TemporaryDirectory() as folder,
+        ):
+            address = f"{folder}/ready"
+            ready.bind(address)
             ready.settimeout(0.2)
-            address = "@" + ready.getsockname()[1:].decode()
             self._process = subprocess.Popen(
                 self._arguments,
                 stdin=subprocess.DEVNULL,
@@ -100,16 +107,21 @@ class Site:
         titles: dict[str, str] | None = None,
         publishers: Sequence[str] = (),
         certificate: tuple[Path, Path] | None = None,
+        host: str = "127.0.0.1",
+        cameras_under: Sequence[str] = (),
+        web_lines: str = "",
+        camera_lines: str = "",
         **storage: str,
     ) -> None:
         """`cameras`: local part → [video] lines; `publishers`: devices that others play;
-        `certificate`: with its key, for a storage that answers over HTTPS, too; `storage`: keys of
-        [storage].
+        `certificate`: with its key, for a storage that answers over HTTPS, too; `host`: where web
+        and storage listen; `cameras_under`: a command that runs the cameras; `web_lines`,
+        `camera_lines`: further sections of their files; `storage`: keys of [storage].
         """
         self.folder = folder
         self.web_port = free_port()
         self.rtsps_port = free_port()
-        self.url = f"http://127.0.0.1:{self.web_port}"
+        self.url = f"http://{host}:{self.web_port}"
         self.recordings = folder / "recordings"
         self.outbox = folder / "outbox"
         devices = ", ".join(f'"{name}@shop.loc"' for name in [*cameras, *publishers])
@@ -117,7 +129,7 @@ class Site:
             "web",
             f"""
             [http]
-            listen = "127.0.0.1:{self.web_port}"
+            listen = "{host}:{self.web_port}"
             public-url = "{self.url}"
             data-dir = "{folder}/web"
             [userauth]
@@ -128,6 +140,7 @@ class Site:
             title = "Harbour Street"
             storage = "storage@shop.loc"
             devices = [{devices}]
+            {web_lines}
             """,
         )
         keys = "\n".join(f'{key.replace("_", "-")} = "{value}"' for key, value in storage.items())
@@ -140,7 +153,7 @@ class Site:
             [web]
             url = "{self.url}"
             [rtsps]
-            listen = "127.0.0.1:{self.rtsps_port}"
+            listen = "{host}:{self.rtsps_port}"
             {_https(certificate)}
             [storage]
             path = "{self.recordings}"
@@ -161,12 +174,16 @@ class Site:
                 path = "{folder}/{name}/spool"
                 [video]
                 {video}
+                {camera_lines}
                 """,
             )
         self.web = Process("web", folder, "web", "--config", str(folder / "web.toml"))
         self.storage = Process("storage", folder, "storage", "--config", f"{folder}/storage.toml")
         self.cameras = {
-            name: Process(name, folder, "capture", "--config", str(folder / f"{name}.toml"))
+            name: Process(
+                *(name, folder, "capture", "--config", str(folder / f"{name}.toml")),
+                under=cameras_under,
+            )
             for name in cameras
         }
 

@@ -98,8 +98,12 @@ async def test_devices_recycle_without_a_body(web: Running) -> None:
     assert (await web.recycle(player)).status_code == 401
 
 
+NESTED = '{"email": "a@b.example", "x": ' + 7000 * "["
+
+
 @pytest.mark.parametrize(
-    "body", ["{", "[]", '"x"', '{"email": 5}', '{"mail": "x"}', '{"email": "a", "token": "b"}']
+    "body",
+    ["{", "[]", '"x"', '{"email": 5}', '{"mail": "x"}', '{"email": "a", "token": "b"}', NESTED],
 )
 async def test_requests_that_make_no_sense(web: Running, body: str) -> None:
     headers = {"Content-Type": "application/json"}

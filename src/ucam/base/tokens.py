@@ -113,7 +113,7 @@ def read_keys(data: bytes | str) -> KeySet:
             for key in document["keys"]
             if key.get("kty") == "OKP" and key.get("crv") == "Ed25519"
         ]
-    except (ValueError, KeyError, TypeError, AttributeError, JoseError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, JoseError) as error:
         raise TokenError(f"not a JWK set ({type(error).__name__})") from None
     if not keys:
         raise TokenError("the JWK set holds no Ed25519 key")
@@ -125,5 +125,5 @@ def read_revoked(data: bytes | str) -> frozenset[str]:
     try:
         document = json.loads(data)
         return frozenset(one for one in document.get("revoked", ()) if isinstance(one, str))
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return frozenset()

@@ -12,8 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-import msgspec
-
 from ucam.base.backoff import Backoff
 from ucam.capture import gdp
 from ucam.capture.callmessages import (
@@ -277,7 +275,7 @@ class RemoteCall:
             return
         try:
             message = decode_from_call(data)
-        except msgspec.DecodeError:
+        except ValueError:  # msgspec's, and of what is no UTF-8
             self._end("the call's process talks nonsense")
             return
         if isinstance(message, Started):

@@ -116,6 +116,6 @@ def _key_id(token: str) -> object:
     head = token[:MAX_HEAD_LENGTH].split(".")[0]
     try:
         header = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return header.get("kid") if isinstance(header, dict) else None

@@ -26,7 +26,8 @@ from ucam.device.http import WebRefused, WebUnavailable, request
 
 _log = logging.getLogger(__name__)
 LONGEST_NAP_S = 600.0
-# Even when a successor seems to be past its half already: then our clock is ahead.
+# Even when a successor seems to be past its half already: then our clock is ahead. Tokens of less
+# than four minutes are renewed more often, as they must be.
 LEAST_BETWEEN_RENEWALS_S = 60.0
 # RFC 7515 §7.1: what goes into a header and a file is nothing else.
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
@@ -51,6 +52,11 @@ class Life:
     def half_s(self) -> float:
         """When it is time for a successor."""
         return (self.issued_s + self.expires_s) / 2
+
+    @property
+    def length_s(self) -> float:
+        """From the beginning to the end."""
+        return self.expires_s - self.issued_s
 
 
 class _Payload(msgspec.Struct):
@@ -147,7 +153,7 @@ class TokenStore:
         try:
             token = msgspec.json.decode(body, type=_Recycled).token
             life = read_life(token)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise WebUnavailable(f"/auth answered no token ({type(error).__name__})") from None
         if life.subject != self._life.subject:
             raise WebUnavailable(f"/auth answered with the token of {life.subject}")
@@ -170,7 +176,7 @@ class TokenStore:
                 await self.recycle()
                 self._out_of_date.clear()
                 backoff.reset()
-                await asyncio.sleep(LEAST_BETWEEN_RENEWALS_S)
+                await asyncio.sleep(min(LEAST_BETWEEN_RENEWALS_S, self._life.length_s / 4))
                 continue
             except WebUnavailable as error:
                 _log.warning("token not renewed: %s", error)

@@ -137,7 +137,8 @@ def _parse_head(head: bytes) -> tuple[str, tuple[Header, ...]]:
     for line in lines:
         if line[:1] in (" ", "\t") and headers:
             name, value = headers[-1]
-            headers[-1] = (name, f"{value} {line.strip()}")
+            more = line.strip(" \t")
+            headers[-1] = (name, f"{value} {more}".strip(" "))
         elif matched := _HEADER.fullmatch(line):
             headers.append((matched[1], matched[2].strip(" \t")))
         else:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +65,12 @@ async def serve(config: StorageConfig, stop: Stop) -> None:
     Raises `Fault` when something is wrong that a person can mend.
     """
     state = state_folder(config)
-    cert, key = _certificate(config, state)
-    context = _context(cert, key)
+    certificate = _certificate(config, state)
     # Alone in the folder before anything in it is touched: two would destroy each other's index.
     with alone_in(config.storage.path):
         kept = await asyncio.to_thread(_open, config, state)
         try:
-            await _serve(config, stop, kept, state, (cert, key, context))
+            await _serve(config, stop, kept, state, certificate)
         finally:
             if kept.inspector is not None:
                 await asyncio.to_thread(kept.inspector.stop)
@@ -83,9 +83,8 @@ async def _serve(
     stop: Stop,
     kept: _Disk,
     state: Path,
-    certificate: tuple[Path, Path, ssl.SSLContext],
+    certificate: tls.Certificate,
 ) -> None:
-    cert, key, context = certificate
     async with asyncio.TaskGroup() as tasks:
         # Cancelled at the end; what they wait for never ends by itself.
         lasting: list[asyncio.Task[None]] = []
@@ -98,10 +97,11 @@ async def _serve(
         access = _access(config, tokens, keys)
         ingest = IngestServer(kept.recorder, access, tasks)
         await kept.recorder.remember_absences()
-        port = await ingest.listen(config.rtsps.listen, context)
-        fingerprint = tls.fingerprint(cert)
+        port = await ingest.listen(config.rtsps.listen, certificate.context)
         http: HttpServer | None = None
-        room = _room(config, tokens, kept, port, fingerprint, lambda: _https(config, http))
+        room = _room(
+            config, tokens, kept, port, certificate, lambda: _https(config, certificate, http)
+        )
         if room is not None and keys is not None:
             room.on_tokens_changed = keys.changed
             access.is_listed = room.is_listed
@@ -118,12 +118,15 @@ async def _serve(
             lasting.append(tasks.create_task(room.run()))
         if config.http is not None:
             api = HttpApi(handler, access, origin=config.web.issuer or str(config.web.url))
-            http = HttpServer(api, config.http.listen, cert, key)
+            http = HttpServer(api, config.http.listen, certificate.context)
             tasks.create_task(http.run())
         lasting.append(tasks.create_task(_tick(ingest, kept.recorder)))
         lasting.append(tasks.create_task(_chains(kept)))
+        stop.on_reload(lambda: certificate.reload(datetime.now(UTC)))
         stop.on_reload(lambda: _reload(config, stop.config_path, kept, tokens, tasks))
-        _log.info("listening on rtsps://%s:%d (%s)", config.rtsps.listen.host, port, fingerprint)
+        shown = certificate.fingerprint
+        _log.info("listening on rtsps://%s:%d (%s)", config.rtsps.listen.host, port, shown)
+        certificate.warn(datetime.now(UTC))
         service.ready(f"port {port}")
         try:
             await stop.wait()
@@ -209,19 +212,16 @@ def state_folder(config: StorageConfig) -> Path:
     return token_file.parent if token_file is not None else config.storage.path.parent
 
 
-def _certificate(config: StorageConfig, state: Path) -> tuple[Path, Path]:
-    if config.rtsps.cert is not None and config.rtsps.key is not None:
-        return config.rtsps.cert, config.rtsps.key
+def _certificate(config: StorageConfig, state: Path) -> tls.Certificate:
+    cert, key = config.rtsps.cert, config.rtsps.key
+    if cert is None or key is None:
+        try:
+            cert, key = tls.ensure_certificate(state, config.device.jid.domain)
+        except OSError as error:
+            raise Fault(f"no certificate can be made in {state}: {error.strerror}") from None
     try:
-        return tls.ensure_certificate(state, config.device.jid.domain)
-    except OSError as error:
-        raise Fault(f"no certificate can be made in {state}: {error.strerror}") from None
-
-
-def _context(cert: Path, key: Path) -> ssl.SSLContext:
-    try:
-        return tls.server_context(cert, key)
-    except (OSError, ssl.SSLError) as error:
+        return tls.Certificate(cert, key)
+    except (OSError, ValueError, ssl.SSLError) as error:
         raise Fault(f"certificate {cert} with key {key} can't be used: {error}") from None
 
 
@@ -246,15 +246,16 @@ def _access(config: StorageConfig, tokens: TokenStore | None, keys: RemoteKeys |
     return access_by_file(web.keys_file, web.issuer, lambda: (location,))
 
 
-def _https(config: StorageConfig, http: HttpServer | None) -> str | None:
+def _https(
+    config: StorageConfig, certificate: tls.Certificate, http: HttpServer | None
+) -> str | None:
     """Where browsers may get recordings, once it can be told: no browser believes the certificate
     that is made here.
     """
-    cert = config.rtsps.cert
-    if http is None or http.port is None or cert is None:
+    name = None if config.rtsps.cert is None else certificate.served_name
+    if http is None or http.port is None or name is None:
         return None
-    name = tls.served_name(cert)
-    return None if name is None else f"https://{name}:{http.port}"
+    return f"https://{name}:{http.port}"
 
 
 def _room(
@@ -262,7 +263,7 @@ def _room(
     tokens: TokenStore | None,
     kept: _Disk,
     port: int,
-    fingerprint: str,
+    certificate: tls.Certificate,
     https: Callable[[], str | None],
 ) -> StorageRoom | None:
     if config.web.url is None or tokens is None:
@@ -276,7 +277,7 @@ def _room(
             host = room.connection.local_address or "localhost"
         return status_fields(
             address=(host, port),
-            fingerprint=fingerprint,
+            fingerprint=certificate.fingerprint,
             durable_us={
                 place.jid: durable.utc_us
                 for place, durable in kept.recorder.durable_now().items()
@@ -285,7 +286,7 @@ def _room(
             sealed={place.jid: head for place, head in kept.heads.items()},
             size=kept.space.total,
             maxspace=kept.space.limit,
-            message=kept.recorder.trouble(),
+            message=kept.recorder.trouble() or certificate.trouble(datetime.now(UTC)),
             https=https(),
         )
 

@@ -32,7 +32,10 @@ class Connection:
     def __init__(self, path: Path) -> None:
         """Open or create. Raises `IndexFault`."""
         self.path = path
-        self._db = sqlite3.connect(path, isolation_level=None)
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None)
+        except sqlite3.OperationalError as error:
+            raise IndexFault(f"{path}: can't be opened: {error}") from error
         try:
             self._prepare()
         except sqlite3.DatabaseError as error:

@@ -1,10 +1,10 @@
 """The server's certificate: the operator's, or one made at the first start and announced."""
 
 import hashlib
+import logging
 import re
 import ssl
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
@@ -16,10 +16,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ucam.base.files import write_atomically
 
+_log = logging.getLogger(__name__)
 CERT_NAME = "rtsps-cert.pem"
 KEY_NAME = "rtsps-key.pem"
 HOST_NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 _LIFETIME = timedelta(days=3650)  # nobody renews it: cameras pin its fingerprint
+WARNED_BEFORE = timedelta(days=14)
 
 
 def make_certificate(name: str, now: datetime) -> tuple[bytes, bytes]:
@@ -70,7 +72,6 @@ def fingerprint(cert: Path) -> str:
     )
 
 
-@lru_cache(maxsize=1)
 def served_name(cert: Path) -> str | None:
     """The host under which browsers may believe the first certificate in a PEM file: its first DNS
     name, else its first address; None when it names only wildcards or this very machine.
@@ -89,6 +90,53 @@ def served_name(cert: Path) -> str | None:
         if isinstance(address, IPv4Address | IPv6Address) and not address.is_loopback:
             return f"[{address}]" if address.version == 6 else str(address)
     return None
+
+
+class Certificate:
+    """What the server shows: one context for all its listeners, so that a renewed certificate is
+    there for connections to come, and those that stand keep theirs.
+    """
+
+    def __init__(self, cert: Path, key: Path) -> None:
+        """Raises `OSError`, `ValueError` or `ssl.SSLError` when the files are not usable."""
+        self._cert, self._key = cert, key
+        self.context = server_context(cert, key)
+        self.fingerprint = fingerprint(cert)
+        self.served_name = served_name(cert)
+        self._expires = _expires(cert)
+
+    def reload(self, now: datetime) -> None:
+        """Read the files again. When they can't be used, the certificate in force stays."""
+        try:
+            new = Certificate(self._cert, self._key)  # half a pair must not get in
+            self.context.load_cert_chain(self._cert, self._key)
+        except (OSError, ValueError, ssl.SSLError) as error:
+            _log.error("the certificate in force stays: %s", error)
+            return
+        if new.fingerprint != self.fingerprint:
+            _log.info("another certificate is shown from now on: %s", new.fingerprint)
+        self.fingerprint, self.served_name = new.fingerprint, new.served_name
+        self._expires = new._expires
+        self.warn(now)
+
+    def warn(self, now: datetime) -> None:
+        """Log what is wrong with it."""
+        if trouble := self.trouble(now):
+            _log.warning("%s", trouble)
+
+    def trouble(self, now: datetime) -> str | None:
+        """A sentence from two weeks before its end on."""
+        if now + WARNED_BEFORE < self._expires:
+            return None
+        ends = "ended" if self._expires <= now else "ends"
+        return (
+            f"The certificate {self._cert} {ends} on {self._expires:%Y-%m-%d}: "
+            "renew it, then reload the storage."
+        )
+
+
+def _expires(cert: Path) -> datetime:
+    return x509.load_pem_x509_certificates(cert.read_bytes())[0].not_valid_after_utc
 
 
 def server_context(cert: Path, key: Path) -> ssl.SSLContext:

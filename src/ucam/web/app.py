@@ -14,7 +14,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from ucam import __version__
-from ucam.web.errors import away, fail, refuse
+from ucam.web.errors import away, fail, nested, refuse
 from ucam.web.metrics import count_request
 from ucam.web.state import StateAway
 
@@ -39,7 +39,12 @@ def make_app(
 
     app = Litestar(
         [healthz, room, *(handler for handlers in routes for handler in handlers)],
-        exception_handlers={HTTPException: refuse, StateAway: away, Exception: fail},
+        exception_handlers={
+            HTTPException: refuse,
+            RecursionError: nested,
+            StateAway: away,
+            Exception: fail,
+        },
         request_max_body_size=MAX_BODY_BYTES,
         # JSON alone: the documents' usual viewers load their code from other servers.
         openapi_config=OpenAPIConfig(

@@ -130,6 +130,11 @@ def refuse(request: Request[Any, Any, Any], error: HTTPException) -> Response[An
     )
 
 
+def nested(request: Request[Any, Any, Any], _error: RecursionError) -> Response[Any]:
+    """400: a body nested so deeply that it can't be read."""
+    return refuse(request, WrongRequest(detail="the body is nested too deeply"))
+
+
 def away(request: Request[Any, Any, Any], error: StateAway) -> Response[Any]:
     """503: what several processes share can't be reached; it heals by itself."""
     _log.error("%s %s not answered: %s", request.method, request.url.path, error)

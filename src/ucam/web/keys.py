@@ -180,7 +180,7 @@ class KeyStore:
     def _read(self) -> Keys:
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=Keys)
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise self._unusable(error) from None
 
     def _unusable(self, error: Exception) -> Fault:

@@ -35,9 +35,9 @@ def made(store: Store, tokens: Tokens, tmp_path: Path) -> Callable[[str], HttpSe
     )
     handler = Handler(library)
     access = access_by_file(tokens.keys_file, ISSUER, lambda: ("studio",))
-    cert, key = tls.ensure_certificate(tmp_path, "studio.loc")
+    context = tls.server_context(*tls.ensure_certificate(tmp_path, "studio.loc"))
     return lambda listen: HttpServer(
-        HttpApi(handler, access, f"{ORIGIN}/"), Listen(listen), cert, key
+        HttpApi(handler, access, f"{ORIGIN}/"), Listen(listen), context
     )
 
 

@@ -142,7 +142,7 @@ def _read_notes(folder: Path) -> Notes:
         return msgspec.json.decode((folder / NOTES).read_bytes(), type=Notes)
     except FileNotFoundError:
         return Notes()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         _log.warning("%s can't be used: %s", folder / NOTES, error)
         return Notes()
 

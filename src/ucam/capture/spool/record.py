@@ -112,7 +112,7 @@ def parse_header(data: bytes) -> Header:
         raise SegmentError("its header is damaged")
     try:
         return msgspec.json.decode(body, type=Header)
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested without end
         raise SegmentError(f"its header can't be read ({error})") from None
 
 

@@ -81,7 +81,7 @@ class Channel:
             return
         try:
             ask = msgspec.json.decode(text, type=_Ask)
-        except (msgspec.DecodeError, UnicodeEncodeError):
+        except (ValueError, RecursionError):  # no JSON, no UTF-8, or nested without end
             return
         if not 0 <= ask.id <= 0xFFFFFFFF:
             return

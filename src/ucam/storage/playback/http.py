@@ -7,6 +7,7 @@ application's origin, and of no other (https://fetch.spec.whatwg.org/#http-cors-
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import (
     AsyncIterator,
@@ -17,7 +18,6 @@ from collections.abc import (
     MutableMapping,
 )
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -206,24 +206,23 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """uvicorn inside the service's TaskGroup."""
 
-    def __init__(self, api: HttpApi, listen: Listen, cert: Path, key: Path) -> None:
+    def __init__(self, api: HttpApi, listen: Listen, context: ssl.SSLContext) -> None:
         self._listen = listen
-        self._server = _Server(
-            uvicorn.Config(
-                api,
-                host=listen.host,
-                port=listen.port,
-                ssl_certfile=str(cert),
-                ssl_keyfile=str(key),
-                log_config=None,
-                access_log=False,  # it would log tokens
-                lifespan="off",
-                ws="none",
-                limit_concurrency=MOST_CONNECTIONS,
-                timeout_keep_alive=KEEP_ALIVE_S,
-                timeout_graceful_shutdown=2,
-            )
+        config = uvicorn.Config(
+            api,
+            host=listen.host,
+            port=listen.port,
+            log_config=None,
+            access_log=False,  # it would log tokens
+            lifespan="off",
+            ws="none",
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=2,
         )
+        config.load()
+        config.ssl = context
+        self._server = _Server(config)
 
     @property
     def port(self) -> int | None:
