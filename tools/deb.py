@@ -27,7 +27,9 @@ PLACES = {
     "13": ("usr/lib/systemd/system", "usr/lib/udev/rules.d"),
 }
 COPYRIGHT = """\
-ucam is under the Apache License 2.0, Copyright The ucam authors; see
+Copyright 2026 The ucam authors
+
+ucam is under the Apache License 2.0; see
 /usr/share/common-licenses/Apache-2.0.
 
 The Python packages that Debian has not, or has too old, lie beside it in
@@ -45,9 +47,11 @@ def main() -> int:
         print(f"there is no {', '.join(sorted(unknown))}; there are", *TARGETS, file=sys.stderr)
         return 2
     targets = [target for target in TARGETS if not names or str(target) in names]
-    compilers = {f"gcc-{t.triplet.replace('_', '-')}" for t in targets for a, _ in COMPILED if a == t.arch}
+    tools = {f"binutils-{target.triplet.replace('_', '-')}" for target in targets}
+    compiled = {arch for arch, _ in COMPILED}
+    tools |= {f"gcc-{target.triplet}" for target in targets if target.arch in compiled}
     try:
-        install_packages([*TOOLS, *sorted(compilers)])
+        install_packages([*TOOLS, *sorted(tools)])
         wheel = build_wheel()
         for target in targets:
             began = time.monotonic()
@@ -147,7 +151,6 @@ def _write_texts(stage: Path, library: Path, target: Target) -> None:
     )
     (debian / "ucam.1").write_text(page)
     (debian / "ucam.manpages").write_text("debian/ucam.1\n")
-    (debian / "ucam.docs").write_text("")
 
 
 MANUAL_OF = r'''

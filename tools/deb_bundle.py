@@ -152,6 +152,8 @@ def gather(target: Target, library: Path) -> None:
         _keep_info(source, library / f"{package.name}-{_version(name)}.dist-info")
         if (target.arch, name) in COMPILED:
             _compile(target, package / "_core.c", library / package.name)
+    for path in sorted(library.rglob("*.so*")):
+        subprocess.run([f"{target.triplet}-strip", "--strip-unneeded", path], check=True)
 
 
 def _version(name: str) -> str:
@@ -216,7 +218,9 @@ def _unzip(wheel: Path, library: Path) -> None:
                 continue
             path = library / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(archive.read(entry))
+            # A module that Debian doesn't start as a program names no interpreter.
+            data = archive.read(entry)
+            path.write_bytes(re.sub(rb"^#!.*", b"", data) if path.suffix == ".py" else data)
             path.chmod(0o644)
 
 
@@ -231,7 +235,7 @@ def _compile(target: Target, source: Path, folder: Path) -> None:
     module = f"{source.stem}.cpython-{target.python.replace('.', '')}-{target.triplet}.so"
     subprocess.run(
         [
-            *(f"{target.triplet}-gcc", f"--sysroot={root}", "-shared", "-fPIC", "-O2", "-s"),
+            *(f"{target.triplet}-gcc", f"--sysroot={root}", "-shared", "-fPIC", "-O2"),
             *("-DNDEBUG", "-fwrapv", "-Wl,-z,relro,-z,now", "-fstack-protector-strong"),
             *("-D_FORTIFY_SOURCE=2", f"-ffile-prefix-map={source.parent}=."),
             *(f"-isystem{headers}/python{target.python}", f"-isystem{headers}"),
