@@ -153,7 +153,7 @@ def _write_texts(stage: Path, library: Path, target: Target) -> None:
     (debian / "ucam.manpages").write_text("debian/ucam.1\n")
 
 
-MANUAL_OF = r'''
+MANUAL_OF = r"""
 from ucam import __version__
 from ucam.cli import COMMANDS
 print(f'.TH UCAM 1 "" "ucam {__version__}" "User Commands"')
@@ -166,7 +166,7 @@ print(".SH FILES\n.TP\n.I /etc/ucam\nConfiguration; each service reads web.toml,
 print("capture.toml there. Samples lie beside.")
 print(".TP\n.I /var/lib/ucam\nKeys, tokens and recordings, a folder for each service.")
 print(".SH EXIT STATUS\n0 success, 1 a fault that is told, 2 wrong usage.")
-'''
+"""
 
 if __name__ == "__main__":
     sys.exit(main())

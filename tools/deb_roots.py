@@ -40,7 +40,9 @@ def sources(release: str) -> str:
     return f"deb {address} {SUITES[release]} main\n"
 
 
-def enter(root: Path, arch: str, *command: str, log: Path | None = None, alone: bool = False) -> int:
+def enter(
+    root: Path, arch: str, *command: str, log: Path | None = None, alone: bool = False
+) -> int:
     """Run a command in the root; its exit status."""
     words = [sys.executable, str(ROOT / "tools" / "deb_enter.py"), "--arch", arch]
     words += ["--alone"] if alone else []
@@ -55,7 +57,7 @@ def enter(root: Path, arch: str, *command: str, log: Path | None = None, alone: 
 
 
 def tarball(release: str, arch: str) -> Path:
-    """The root as a tarball; made when it isn't there (half a minute; ten for another machine's)."""
+    """The root as a tarball; made when it isn't there: a minute, ten for another machine's."""
     kept = BUILD / "roots" / f"{release}-{arch}.tar.zst"
     if kept.exists():
         return kept
@@ -69,7 +71,10 @@ def tarball(release: str, arch: str) -> Path:
     command += ["--foreign"] if arch in EMULATORS else []
     with log.open("wb") as output:
         subprocess.run(
-            [*command, SUITES[release], str(work), address], stdout=output, stderr=output, check=True
+            [*command, SUITES[release], str(work), address],
+            stdout=output,
+            stderr=output,
+            check=True,
         )
     if arch in EMULATORS:
         # The first stage has made the devices; in a user namespace debootstrap can't, as in lxc.
@@ -108,6 +113,8 @@ def unpacked(release: str, arch: str) -> Iterator[Path]:
         (archives_there / "partial").mkdir(parents=True)
         for package in cache(release, arch).glob("*.deb"):
             (archives_there / package.name).hardlink_to(package)
+        # What is thrown away afterwards needs no syncs.
+        (root / "etc" / "dpkg" / "dpkg.cfg.d" / "unsafe-io").write_text("force-unsafe-io\n")
         for name in ("resolv.conf", "hosts"):
             if (here := Path("/etc") / name).exists():
                 (root / "etc" / name).write_text(here.read_text())

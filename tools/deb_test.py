@@ -113,7 +113,7 @@ def check_versions(root: Path, target: Target) -> None:
         "extra": "",
     }
     wrong = []
-    for name in sorted(bundled(target) & set(there)):
+    for name in map(canonicalize_name, sorted(bundled(target) & set(there))):
         for text in there[name][1]:
             wanted = Requirement(text)
             if wanted.marker is not None and not wanted.marker.evaluate(environment):
