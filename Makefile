@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Real programs in real time, side by side on two cores: what failed so must pass alone.
 ALONE := (echo "once more, alone:" && $(BIN)/pytest -q --last-failed --last-failed-no-failures none)
 
-.PHONY: help demo install setup-tests test page check unit interop matrix faults fuzz soak browser bench types sbom lock clean distclean
+.PHONY: help demo install setup-tests test page check unit interop matrix faults fuzz soak browser bench types dist deb deb-test container sbom lock clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -78,6 +78,15 @@ fuzz: setup-tests ## inputs and requests that nobody thought of; FUZZ_SECONDS fo
 
 types: setup-tests ## write the page's types of the room's messages anew
 	$(BIN)/python tools/page_types.py
+
+dist: install ## wheel and source archive in dist/, with the page inside
+	$(BIN)/python -m hatchling build
+
+deb: install ## Debian packages in dist/, for Debian 12 and 13 on amd64, arm64 and armhf; DEB=12-arm64: one
+	$(BIN)/python tools/deb.py $(DEB)
+
+deb-test: ## install and run them in fresh Debian roots (an hour; as root)
+	$(BIN)/python tools/deb_test.py $(DEB)
 
 sbom: ## what ucam is made of, as a CycloneDX list
 	@/usr/bin/python3 tools/sbom.py

@@ -41,6 +41,7 @@ RUN_PACKAGES = [
 ]
 # What the tests judge ucam with: programs that nobody here wrote.
 TEST_PACKAGES = [
+    "systemd",
     "strace",
     "openssl",
     "libatomic1",  # the Node that Playwright brings wants it

@@ -64,6 +64,20 @@ def test_the_lamp_of_a_camera_that_was_killed_blinks_by_itself(tmp_path: Path) -
     assert not memory.exists()
 
 
+def test_the_delays_may_become_writable_after_the_trigger(tmp_path: Path) -> None:
+    """As udev makes them: not a moment before the kernel has told it of the trigger."""
+    folder = act(tmp_path)
+    (folder / "delay_on").mkdir()  # what nobody can write to, root neither
+    lamp = KernelLed("ACT", tmp_path)
+    assert lamp._guard.stdin is not None
+    lamp._guard.stdin.close()
+    wait_until("the trigger", lambda: (folder / "trigger").read_text() == "timer\n")
+    (folder / "delay_on").rmdir()
+    wait_until("the kernel blinks", (folder / "delay_off").exists)
+    assert (folder / "delay_on").read_text() == "50\n"
+    lamp._guard.wait()
+
+
 def test_a_lamp_that_was_given_back_is_left_alone(tmp_path: Path) -> None:
     folder = act(tmp_path)
     lamp = KernelLed("ACT", tmp_path)

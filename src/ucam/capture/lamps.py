@@ -13,9 +13,14 @@ _log = logging.getLogger(__name__)
 LEDS = Path("/sys/class/leds")
 # Waits for a word; when none comes because we have died, the kernel blinks at 10 Hz by itself: a
 # lamp that a dead camera left on would say that all is well. systemd's SIGTERM is for us.
+# The delays come with the trigger, and are root's until udev's rule has seen them.
 GUARD = """trap '' TERM INT HUP
 read -r word && exit
-cd "$1" && echo timer > trigger && echo 50 > delay_on && echo 50 > delay_off"""
+cd "$1" && echo timer > trigger || exit
+for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    echo 50 > delay_on && echo 50 > delay_off && exit
+    sleep 0.1
+done"""
 GUARD_ENDS_WITHIN_S = 2.0
 
 
