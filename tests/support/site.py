@@ -9,9 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from email.policy import default as mail_policy
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,19 @@ def free_port() -> int:
 class Process:
     """One `ucam` service; ready when it says so by systemd's protocol."""
 
-    def __init__(self, name: str, folder: Path, *arguments: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        *arguments: str,
+        under: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """`under`: a command that runs it elsewhere (`ip netns exec NAME`)."""
         self.name = name
         self.log = folder / f"{name}.log"
-        self._arguments = [sys.executable, "-m", "ucam.cli", *arguments]
+        self._arguments = [*under, sys.executable, "-m", "ucam.cli", *arguments]
+        self._env = dict(env or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -42,16 +52,21 @@ class Process:
         return self._process.pid
 
     def start(self) -> None:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, self.log.open("ab") as log:
-            ready.bind("")
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready,
+            self.log.open("ab") as log,
+            tempfile.TemporaryDirectory() as place,
+        ):
+            # A path: abstract names are each network namespace's own.
+            address = f"{place}/ready"
+            ready.bind(address)
             ready.settimeout(0.2)
-            address = "@" + ready.getsockname()[1:].decode()
             self._process = subprocess.Popen(
                 self._arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "NOTIFY_SOCKET": address},
+                env={**os.environ, **self._env, "NOTIFY_SOCKET": address},
             )
             deadline = time.monotonic() + READY_WITHIN_S
             while time.monotonic() < deadline:
