@@ -57,6 +57,8 @@ TEST_PACKAGES = [
     "nftables",
     "iproute2",
     "libfaketime",
+    "prometheus",
+    "mosquitto",
 ]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ucam.base.config import WrongValueError
+from ucam.base.hosts import is_near
 from ucam.base.jid import JID, JIDError
 from ucam.base.units import Size, WebUrl
 from ucam.cli.written import Places
@@ -87,21 +88,12 @@ def public_url(text: str) -> WebUrl:
     """Where the page is; without TLS on this machine or in one's own network only."""
     url = WebUrl.parse(text)
     host = urlsplit(url).hostname or ""
-    if url.startswith("http://") and not _is_near(host):
+    if url.startswith("http://") and not is_near(host):
         raise ValueError(
             f"{host} is reached through the Internet: without TLS everybody on the way could log "
             f"in as you; write https://{urlsplit(url).netloc}"
         )
     return url
-
-
-def _is_near(host: str) -> bool:
-    from ipaddress import ip_address
-
-    try:
-        return ip_address(host).is_private or ip_address(host).is_loopback
-    except ValueError:
-        return "." not in host or host.endswith((".local", ".lan", ".home.arpa", ".internal"))
 
 
 def title(text: str) -> str:
