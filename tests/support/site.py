@@ -43,7 +43,7 @@ class Process:
         self.name = name
         self.log = folder / f"{name}.log"
         self._arguments = [*under, sys.executable, "-m", "ucam.cli", *arguments]
-        self._env = dict(env or {})
+        self.env = dict(env or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -66,7 +66,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **self._env, "NOTIFY_SOCKET": address},
+                env={**os.environ, **self.env, "NOTIFY_SOCKET": address},
             )
             deadline = time.monotonic() + READY_WITHIN_S
             while time.monotonic() < deadline:

@@ -62,7 +62,7 @@ def test_a_camera_that_is_away_or_in_trouble() -> None:
 
 def test_a_storage() -> None:
     here = {DISK: Presence("storage", {"bytes": 12_345_678_901, "recording": {"x": {}}})}
-    assert shown(here, DISK) == {"Online": "ON", "Recordings": "12345678901.0", "Problem": "OFF"}
+    assert shown(here, DISK) == {"Online": "ON", "Recordings": "12345678901", "Problem": "OFF"}
 
 
 def test_discovery_as_home_assistant_wants_it() -> None:

@@ -10,6 +10,7 @@ import hmac
 import logging
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -34,6 +35,7 @@ MAX_HOOKS = 16
 MAX_WAITING = 100
 GOOD_FOR_S = 3600.0
 TRY_S = 15.0
+GOODBYE_S = 1.0
 # Passing states of a server; other refusals stay what they are.
 _AGAIN = frozenset({408, 425, 429})
 SIGNATURE = "X-Ucam-Signature"
@@ -185,6 +187,10 @@ async def post(hook: Hook, body: bytes, key: bytes | None) -> int:
         raise ValueError("it answered no HTTP") from None
     finally:
         writer.close()
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(GOODBYE_S):
+                await writer.wait_closed()
+        writer.transport.abort()
 
 
 def alert_json(
