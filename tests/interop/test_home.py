@@ -86,9 +86,12 @@ def test_frigate_records_and_detects(storage: StorageProcess, tmp_path: Path, pr
     assert rest == 0
     assert pictures > 20
     for path in sorted(tmp_path.glob("*.mp4"))[:-1]:
-        check = ["ffmpeg", "-v", "error", "-i", str(path), "-f", "null", "-"]
+        check = ["ffprobe", "-v", "error", "-count_frames", "-show_entries"]
+        check += ["stream=codec_name,nb_read_frames", "-of", "csv=p=0", str(path)]
         done = subprocess.run(check, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stderr) == (0, ""), path
+        codec, frames = done.stdout.strip().split(",")[:2]
+        assert (codec, done.stderr) == ("h264", ""), path
+        assert int(frames) >= 25, path
 
 
 def home_assistant(address: str, *options: str) -> subprocess.CompletedProcess[str]:

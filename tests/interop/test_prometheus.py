@@ -90,7 +90,7 @@ class Prometheus:
 def test_scraped_and_every_panel_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if shutil.which("prometheus") is None:
         pytest.skip("prometheus is not installed")
-    site = Site(tmp_path, {"cam1": VIDEO}, maxspace="200MB")
+    site = Site(tmp_path, {"cam1": VIDEO}, maxspace="200MB", chunk_size="2s")
     web, storage, camera = site.web_port, free_port(), free_port()
     with (tmp_path / "storage.toml").open("a") as file:
         file.write(f'[http]\nlisten = "127.0.0.1:{storage}"\n')
