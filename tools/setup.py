@@ -59,6 +59,8 @@ TEST_PACKAGES = [
     "nftables",
     "iproute2",
     "libfaketime",
+    "prometheus",
+    "mosquitto",
 ]
 
 

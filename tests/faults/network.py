@@ -46,6 +46,34 @@ class Network:
         subprocess.run([*self.under, *command], check=True, capture_output=True)
 
 
+class Pair:
+    """Two machines on one cable: programs behind `one.under` are at `ONE`, the others at `TWO`."""
+
+    ONE, TWO = "192.168.77.1", "192.168.77.2"
+
+    def __init__(self, one: Network, two: Network) -> None:
+        self.one, self.two = one, two
+        ends = (f"uc{secrets.token_hex(4)}", f"uc{secrets.token_hex(4)}")
+        subprocess.run(
+            ["ip", "link", "add", ends[0], "type", "veth", "peer", "name", ends[1]], check=True
+        )
+        for end, machine, address in zip(ends, (one, two), (self.ONE, self.TWO), strict=True):
+            subprocess.run(["ip", "link", "set", end, "netns", machine.name], check=True)
+            machine._run("ip", "address", "add", f"{address}/24", "dev", end)
+            machine._run("ip", "link", "set", end, "up")
+
+
+@contextmanager
+def machines() -> Iterator[Pair]:
+    """Two networks with a cable between them. Skips the test where they can't be had."""
+    with network() as one, network() as two:
+        try:
+            pair = Pair(one, two)
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"no virtual cable here: {error}")
+        yield pair
+
+
 @contextmanager
 def network() -> Iterator[Network]:
     """Skips the test where namespaces or nft can't be had."""

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from email.policy import default as mail_policy
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,19 @@ def free_port() -> int:
 class Process:
     """One `ucam` service; ready when it says so by systemd's protocol."""
 
-    def __init__(self, name: str, folder: Path, *arguments: str, under: Sequence[str] = ()) -> None:
-        """`under`: a command that runs it."""
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        *arguments: str,
+        under: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """`under`: a command that runs it elsewhere (`ip netns exec NAME`)."""
         self.name = name
         self.log = folder / f"{name}.log"
         self._arguments = [*under, sys.executable, "-m", "ucam.cli", *arguments]
+        self.env = dict(env or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -47,10 +55,10 @@ class Process:
         with (
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready,
             self.log.open("ab") as log,
-            # A file: names without one end at a network namespace.
-            tempfile.TemporaryDirectory() as folder,
+            tempfile.TemporaryDirectory() as place,
         ):
-            address = f"{folder}/ready"
+            # A path: abstract names are each network namespace's own.
+            address = f"{place}/ready"
             ready.bind(address)
             ready.settimeout(0.2)
             self._process = subprocess.Popen(
@@ -58,7 +66,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "NOTIFY_SOCKET": address},
+                env={**os.environ, **self.env, "NOTIFY_SOCKET": address},
             )
             deadline = time.monotonic() + READY_WITHIN_S
             while time.monotonic() < deadline:

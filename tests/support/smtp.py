@@ -54,8 +54,10 @@ async def smtp_server(
         yield server.sockets[0].getsockname()[1]
 
 
-def make_certificate(path: Path, days: int = 1, serial: int = 1) -> Path:
-    """A self-signed certificate for 127.0.0.1 with its key, in one PEM file."""
+def make_certificate(
+    path: Path, days: int = 1, serial: int = 1, address: str = "127.0.0.1"
+) -> Path:
+    """A self-signed certificate for an address with its key, in one PEM file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     now = datetime.now(UTC)
@@ -67,9 +69,7 @@ def make_certificate(path: Path, days: int = 1, serial: int = 1) -> Path:
         .serial_number(serial)
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=days))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False
-        )
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), False)
         .sign(key, hashes.SHA256())
     )
     path.write_bytes(

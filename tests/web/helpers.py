@@ -202,9 +202,11 @@ def link_in(mail: bytes) -> str:
 
 
 @asynccontextmanager
-async def running(folder: Path, text: str = TOML) -> AsyncIterator[Running]:
-    """A web application on a port of its own, ended at the end."""
-    port = free_port()
+async def running(
+    folder: Path, text: str = TOML, port: int | None = None
+) -> AsyncIterator[Running]:
+    """A web application on a port of its own (or one that an earlier one had), ended at the end."""
+    port = port or free_port()
     path = write_config(folder, port=port, text=text)
     url = f"http://127.0.0.1:{port}"
     stop = Stop()

@@ -11,11 +11,13 @@ from support.smtp import Box, smtp_server
 from ucam.base.jid import JID
 from ucam.protocol.messages import Status
 from ucam.web import alertmails, alerts
-from ucam.web.alertmails import LEASE_S, LOOK_S, AlertMails
+from ucam.web.alertmails import LOOK_S, AlertMails
 from ucam.web.config import WebConfig
 from ucam.web.health import Presence
+from ucam.web.lease import LEASE_S
 from ucam.web.mail import Mailer, MailServer
 from ucam.web.state_sqlite import SqliteState
+from ucam.web.webhooks import Settings, Webhooks
 from web.helpers import ANN, BOB, DISK, TILL, TOML, YARD, load_config, running
 
 ALERTS = TOML.replace(
@@ -38,7 +40,8 @@ class World:
         self.alerts = self.process(config)
 
     def process(self, config: WebConfig) -> AlertMails:
-        return AlertMails(self.state, self.mailer, lambda: self.here, config)
+        hooks = Webhooks(Settings(config.alerts))
+        return AlertMails(self.state, self.mailer, hooks, lambda: self.here, config)
 
     async def go(self, seconds: float, *processes: AlertMails) -> list[str]:
         """Let time pass; subjects of the mails that came."""

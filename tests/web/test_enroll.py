@@ -8,6 +8,7 @@ import stat
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 
 from ucam.base import config
@@ -45,13 +46,19 @@ async def test_a_camera_is_set_up_with_eight_letters(web: Running, tmp_path: Pat
     code = await invited(web, TILL)
     assert len(normal(code)) == LENGTH
     folder = tmp_path / "pi"
-    status, out, err = await ucam("enroll", web.url, code, "--output", str(folder))
+    status, out, err = await ucam(
+        *("enroll", web.url, code, "--output", str(folder), "--no-start"),
+        *("--name", 'The "till"', "--source", "test"),
+    )
     assert (status, err) == (0, "")
     assert f"ucam capture --config {folder}/capture.toml" in out
-    token = (folder / "token").read_text().strip()
-    assert stat.S_IMODE((folder / "token").stat().st_mode) == 0o600
+    file = folder / "capture" / "token"
+    token = file.read_text().strip()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
     settings = config.load(folder / "capture.toml", CaptureConfig)
-    assert (settings.device.jid, settings.device.token_file) == (TILL, folder / "token")
+    assert (settings.device.jid, settings.device.token_file) == (TILL, file)
+    assert (settings.device.name, settings.video.source) == ('The "till"', "test")
+    assert settings.spool.path == folder / "capture" / "spool"
     assert settings.web.url == web.url
     async with web.room(token) as camera:
         assert camera.jid.startswith(TILL)
@@ -64,7 +71,8 @@ async def test_a_camera_is_set_up_with_eight_letters(web: Running, tmp_path: Pat
     assert status == 1
     assert "never overwritten" in err
     # That try has not used the code up.
-    status, _, _ = await ucam("enroll", web.url, code, "--output", str(tmp_path / "other"))
+    command = ("enroll", web.url, code, "--output", str(tmp_path / "other"), "--no-start")
+    status, _, _ = await ucam(*command)
     assert status == 0
 
 
@@ -72,12 +80,54 @@ async def test_a_storage_is_set_up(web: Running, tmp_path: Path) -> None:
     code = await invited(web, DISK)
     # However somebody types it.
     typed = f" {code.lower().replace('-', ' ')} "
-    status, out, _ = await ucam("enroll", web.url + "/", typed, "--output", str(tmp_path / "s"))
+    status, out, _ = await ucam(
+        "enroll", web.url + "/", typed, "--output", str(tmp_path / "s"), "--maxspace", "5GB"
+    )
     assert status == 0
     assert "ucam storage --config" in out
     settings = config.load(tmp_path / "s" / "storage.toml", StorageConfig)
     assert settings.device.jid == DISK
-    assert settings.storage.path == tmp_path / "s" / "recordings"
+    assert settings.storage.path == tmp_path / "s" / "storage" / "chunks"
+    assert settings.storage.maxspace == 5_000_000_000
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+async def test_the_code_as_a_picture(web: Running, tmp_path: Path, kind: str) -> None:
+    picture = tmp_path / f"code.{kind}"
+    command = ("invite", TILL, "--config", str(web.config_path), "--picture", str(picture))
+    status, out, err = await ucam(*command)
+    assert (status, err) == (0, "")
+    match = re.search(rf"(ucam enroll {re.escape(web.url)} \S+)", out)
+    assert match is not None
+    assert stat.S_IMODE(picture.stat().st_mode) == 0o600
+    if kind == "png":  # read by a reader that we did not write
+        said, *_ = cv2.QRCodeDetector().detectAndDecode(cv2.imread(str(picture)))
+        assert said == match[1]
+    else:
+        assert picture.read_bytes().startswith(b"<?xml")
+    status, _, err = await ucam(*command)
+    assert (status, "never overwritten" in err) == (1, True)
+
+
+async def test_a_picture_of_another_kind_costs_no_code(web: Running, tmp_path: Path) -> None:
+    command = ("invite", TILL, "--config", str(web.config_path), "--picture", f"{tmp_path}/x.jpg")
+    status, out, err = await ucam(*command)
+    assert (status, out) == (1, "")
+    assert "FILE.png or FILE.svg" in err
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [(("--source", "nothing"), "is not known"), (("--maxspace", "lots"), "write it as")],
+)
+async def test_a_wrong_flag_costs_no_code(
+    web: Running, tmp_path: Path, flags: tuple[str, str], told: str
+) -> None:
+    code = await invited(web, TILL)
+    output = ("--output", str(tmp_path / "x"))
+    status, _, err = await ucam("enroll", web.url, code, *output, *flags)
+    assert (status, told in err) == (1, True)
+    assert (await web.http.post("/enroll", json={"code": code})).is_success
 
 
 async def test_guessing_is_stopped_and_counts_for_one_network(web: Running) -> None:

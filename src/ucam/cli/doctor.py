@@ -23,8 +23,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print a line a check; 1 when one of them is bad."""
-    config = None
     path = args.config if args.config is not None or not DEFAULT.exists() else DEFAULT
+    return look(path)
+
+
+def look(path: Path | None) -> int:
+    """Print a line a check, with a configuration or without; 1 when one of them is bad."""
+    config = None
     if path is not None:
         config = load_or_explain(path, CaptureConfig)
         if config is None:

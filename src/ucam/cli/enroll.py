@@ -1,18 +1,23 @@
-"""`ucam enroll URL CODE`: gets a device's token and writes its configuration. For `ucam invite`."""
+"""`ucam enroll URL CODE`: makes this machine the camera or storage that `ucam invite` named.
+
+Token, configuration, a look by `ucam doctor`, and the service's start, each told in a sentence.
+"""
 
 import argparse
 import asyncio
-import json
 import os
 import sys
 from pathlib import Path
 
 import msgspec
 
-from ucam.base.files import sync_directory
+from ucam.base import config
+from ucam.base.config import ConfigError
 from ucam.base.jid import JID, JIDError
 from ucam.base.service import Fault
-from ucam.base.units import WebUrl
+from ucam.base.units import Size, WebUrl
+from ucam.cli import units
+from ucam.cli.written import CAPTURE, STORAGE, Places, create, quoted
 from ucam.device.http import WebRefused, WebUnavailable, request
 
 HELP = "sets this machine up as the camera or storage that a code was made for"
@@ -23,40 +28,6 @@ _REFUSED = {
     429: "too many codes were tried from here; wait a quarter of an hour",
     503: "the web application can't do it just now; try again in a minute",
 }
-
-_CAPTURE = """\
-# What `ucam enroll` wrote; docs/configuration.md explains every key.
-[device]
-jid = {jid}
-name = {name}          # what the page calls it
-token-file = "token"
-
-[web]
-url = {url}
-
-[video]
-source = "auto"
-
-[spool]
-path = "spool"
-
-[led]
-name = "ACT"
-"""
-
-_STORAGE = """\
-# What `ucam enroll` wrote; docs/configuration.md explains every key.
-[device]
-jid = {jid}
-token-file = "token"
-
-[web]
-url = {url}
-
-[storage]
-path = "recordings"
-reserve = "1GB"              # what stays free on the disk; or say maxspace = "500GB"
-"""
 
 
 class _Enrolled(msgspec.Struct):
@@ -75,43 +46,69 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output",
         type=Path,
-        default=Path(),
         metavar="DIR",
-        help="where token and capture.toml (or storage.toml) go (default: here)",
+        help="where capture.toml (or storage.toml) goes (default: /etc/ucam for root, else here)",
+    )
+    parser.add_argument("--name", help="a camera: what the page calls it")
+    parser.add_argument("--source", default="auto", help="a camera: [video] source")
+    parser.add_argument("--storage-path", metavar="DIR", help="a storage: the recordings' folder")
+    parser.add_argument("--maxspace", metavar="SIZE", help="a storage: what they may take")
+    parser.add_argument(
+        "--no-start", action="store_true", help="write the files only: no doctor, no service"
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Enroll; returns the exit status."""
     try:
-        folder: Path = args.output
-        _look_before(folder)
+        places = Places.of(args.output)
+        _look_before(places)
+        _check(args)
+        print(f"Asking {args.url} whose code this is …", flush=True)
         enrolled = asyncio.run(_ask(args.url, args.code))
-        service = _write(folder, enrolled)
+        service = "storage" if enrolled.role == "storage" else "capture"
+        print(f"This machine is {enrolled.jid} now.")
+        path = places.config / f"{service}.toml"
+        _write(args, places, enrolled, service)
+        print(f"{path} and {places.path(service, 'token')} are written.", flush=True)
+        if args.no_start:
+            print(f"Start it with: {units.command_of(service, path)}")
+            return 0
+        if service == "capture":
+            _doctor(path)
+        return _start(service, path)
     except Fault as fault:
         print(f"ucam enroll: {fault}", file=sys.stderr)
         return 1
-    path = folder / f"{service}.toml"
-    print(f"This is {enrolled.jid} now: {path} and {folder / 'token'} are written.")
-    if service == "capture":
-        print(f"Next:\n  ucam doctor --config {path}\n  ucam capture --config {path}")
-    else:
-        print(f"Look at [storage] in {path}, then:\n  ucam storage --config {path}")
-    return 0
 
 
-def _look_before(folder: Path) -> None:
+def _look_before(places: Places) -> None:
     """A code opens once: everything that can be wrong here is found before it is used up."""
-    for name in ("token", "capture.toml", "storage.toml"):
-        if (folder / name).exists():
-            raise Fault(f"{folder / name} is there already, and is never overwritten; move it away")
+    for service in ("capture", "storage"):
+        for path in (places.config / f"{service}.toml", places.path(service, "token")):
+            if path.exists():
+                raise Fault(f"{path} is there already, and is never overwritten; move it away")
+    for folder in (places.config, places.path("capture", "token").parent.parent):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            probe = folder / f".enroll-{os.getpid()}"
+            probe.touch(exist_ok=False)
+            probe.unlink()
+        except OSError as error:
+            root = "" if os.geteuid() == 0 else "; try it with sudo"
+            raise Fault(f"{folder} can't be written: {error.strerror}{root}") from None
+
+
+def _check(args: argparse.Namespace) -> None:
+    from ucam.capture.config import Video
+
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".enroll-{os.getpid()}"
-        probe.touch(exist_ok=False)
-        probe.unlink()
-    except OSError as error:
-        raise Fault(f"{folder} can't be written: {error.strerror}") from None
+        WebUrl.parse(args.url)
+        Video(source=args.source)
+        if args.maxspace is not None:
+            Size.parse(args.maxspace)
+    except ValueError as error:
+        raise Fault(str(error)) from None
 
 
 async def _ask(url: str, code: str) -> _Enrolled:
@@ -130,30 +127,60 @@ async def _ask(url: str, code: str) -> _Enrolled:
     return enrolled
 
 
-def _write(folder: Path, enrolled: _Enrolled) -> str:
-    """The files; which service they are for."""
-    storage = enrolled.role == "storage"
-    service = "storage" if storage else "capture"
+def _write(args: argparse.Namespace, places: Places, enrolled: _Enrolled, service: str) -> None:
     jid = JID.parse_bare(enrolled.jid)
-    # A JSON string is a TOML string: nothing that a server says ends it early.
-    values = {"jid": jid, "name": jid.local, "url": enrolled.url}
-    quoted = {name: json.dumps(str(value)) for name, value in values.items()}
-    text = (_STORAGE if storage else _CAPTURE).format_map(quoted)
+    values = {
+        "jid": jid,
+        "name": args.name or jid.local,
+        "url": enrolled.url,
+        "token": places.written(service, "token"),
+        "source": args.source,
+        "spool": places.written(service, "spool"),
+        "path": args.storage_path or places.written(service, "chunks"),
+    }
+    texts = {key: quoted(value) for key, value in values.items()}
+    maxspace = "# maxspace = "
+    maxspace += '"500GB"         # absent: what is free on the disk'
+    if args.maxspace is not None:
+        maxspace = f"maxspace = {quoted(args.maxspace)}"
+    template = STORAGE if service == "storage" else CAPTURE
+    text = template.format(**texts, maxspace=maxspace, command="ucam enroll")
     try:
-        _create(folder / "token", f"{enrolled.token}\n", 0o600)
-        _create(folder / f"{service}.toml", text, 0o644)
-        sync_directory(folder)
+        create(places.path(service, "token"), f"{enrolled.token}\n", 0o600)
+        create(places.config / f"{service}.toml", text)
     except OSError as error:
         raise Fault(
-            f"{folder} can't be written ({error.strerror}), and the code is used up: make a new one"
+            f"{error.filename or places.config} can't be written ({error.strerror}), and the code "
+            "is used up: make a new one"
         ) from None
-    return service
 
 
-def _create(path: Path, text: str, mode: int) -> None:
-    """Write a file that isn't there yet, durably."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+def _doctor(path: Path) -> None:
+    """Look at the machine. What is found is told and stops nothing: the camera tries for ever."""
+    print("\nLooking at this machine (ucam doctor) …", flush=True)
+    try:
+        from ucam.capture.config import CaptureConfig
+        from ucam.cli import doctor
+
+        config.load(path, CaptureConfig)
+        status = doctor.look(path)
+    except ModuleNotFoundError as error:
+        print(f"It can't be looked at: the package {error.name!r} is missing.")
+        return
+    except ConfigError as error:
+        raise Fault(str(error)) from None
+    if status:
+        print("What is BAD wants a look; the camera starts all the same and tries for ever.")
+    print()
+
+
+def _start(service: str, path: Path) -> int:
+    if not units.has_unit(service) or os.geteuid() != 0:
+        print(f"Start it with:\n  {units.command_of(service, path)}")
+        return 0
+    print(f"Starting ucam-{service}, now and at each boot …", flush=True)
+    wrong = units.start(service)
+    if wrong is not None:
+        raise Fault(f"ucam-{service} doesn't start: {wrong}; see: journalctl -u ucam-{service}")
+    print("It runs. On the page it stands among the others within seconds.")
+    return 0

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 from ucam.base.config import WrongValueError
 from ucam.base.jid import JIDError
@@ -18,6 +19,8 @@ from ucam.web.keys import KeyStore
 from ucam.web.service import open_state
 from ucam.web.sessions import Sessions
 from ucam.web.state import State, StateAway
+
+T = TypeVar("T")
 
 
 class Office:
@@ -48,22 +51,22 @@ def in_office(
         return 1
     try:
         check(config)
-        return asyncio.run(_work(config, work))
+        return asyncio.run(open_office(config, work, time.time()))
     except (Fault, JIDError, WrongValueError, StateAway) as error:
         print(f"ucam {command}: {error}", file=sys.stderr)
         return 1
 
 
-async def _work(config: WebConfig, work: Callable[[Office], Awaitable[int]]) -> int:
+async def open_office(config: WebConfig, work: Callable[[Office], Awaitable[T]], now_s: float) -> T:
+    """What `work` answers; raises `Fault`, `StateAway` and what it raises."""
     state = open_state(config)
     try:
-        now_s = time.time()
         keys = KeyStore(config.http.data_dir, now_s)
         if not config.state.url.is_sqlite:
             await shared_keys.share(keys, state, now_s)
         office = Office(config, keys, state, now_s)
-        status = await work(office)
+        answer = await work(office)
         await office.audit.write_out()
-        return status
+        return answer
     finally:
         await state.close()

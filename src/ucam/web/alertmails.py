@@ -1,11 +1,10 @@
-"""Mails about devices in trouble: looks at the room, asks `Alerts`, and hands mails over.
+"""Mails and webhooks about devices in trouble: looks at the room, asks `Alerts`, hands them over.
 
-With several processes each looks, so that any can go on; the one that holds the lease writes.
+With several processes each looks, so that any can go on; the one that holds the lease tells.
 """
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Callable, Mapping
 
@@ -15,14 +14,15 @@ from ucam.base.jid import JID
 from ucam.web.alerts import Alerts, Kind, News, Subject
 from ucam.web.config import WebConfig
 from ucam.web.health import Presence, findings
+from ucam.web.lease import Lease
 from ucam.web.letters import alert_mail
 from ucam.web.mail import Mailer
-from ucam.web.state import KEEP, Decision, Put, State, StateAway
+from ucam.web.state import Put, State, StateAway
+from ucam.web.webhooks import Webhooks, alert_json
 
 _log = logging.getLogger(__name__)
 
 LOOK_S = 5.0
-LEASE_S = 60.0
 # The line that took the cameras away may be the mail's as well.
 GOOD_FOR_S = 24 * 3600.0
 SHELF = "alerts"
@@ -44,13 +44,15 @@ class AlertMails:
         self,
         state: State,
         mailer: Mailer,
+        hooks: Webhooks,
         present: Callable[[], Mapping[JID, Presence]],
         config: WebConfig,
     ) -> None:
         self._state = state
         self._mailer = mailer
         self._present = present
-        self._me = secrets.token_hex(8).encode()
+        self._hooks = hooks
+        self._lease = Lease(state, SHELF)
         self._names: dict[JID, str] = {}
         self._alerts = Alerts(config.alerts.after)
         self._config = config
@@ -82,31 +84,23 @@ class AlertMails:
         self._names.update((jid, here.name) for jid, here in present.items())
         self._alerts.observe(findings(self._config.locations, present), now_s)
         # Nobody is told: what would be news waits for who may be named by a reload.
-        news = self._alerts.due(now_s) if self._config.alerts.emails else ()
-        if not news or not await self._my_turn(now_s):
+        anybody = self._config.alerts.emails or self._hooks.anybody
+        news = self._alerts.due(now_s) if anybody else ()
+        if not news or not await self._lease.is_mine(now_s):
             return
         await self._keep_told(now_s)
+        site = self._config.http.public_url
+        self._hooks.submit(alert_json(news, self._name_of, site, now_s))
         for jid in self._config.alerts.emails:
-            site = self._config.http.public_url
             mail = alert_mail(self._config.sender, jid, news, self._name_of, site, now_s)
             self._mailer.submit(mail, GOOD_FOR_S)
-        _log.info("alerts: %d lines mailed", len(news))
+        _log.info("alerts: %d lines told", len(news))
 
     def _name_of(self, jid: JID) -> tuple[str, str, str | None]:
         for name, place in self._config.locations.items():
             if jid in place.devices or jid == place.storage:
                 return self._names.get(jid, jid.local), place.title or name, place.timezone
         return self._names.get(jid, jid.local), "", None
-
-    async def _my_turn(self, now_s: float) -> bool:
-        """Whether this process writes the mails: the first that asks, while it lives."""
-
-        def rule(holder: bytes | None) -> tuple[Decision, bool]:
-            if holder not in (None, self._me):
-                return KEEP, False
-            return Put(self._me, now_s + LEASE_S), True
-
-        return await self._state.change(SHELF, "lease", rule, now_s)
 
     async def _keep_told(self, now_s: float) -> None:
         told = [

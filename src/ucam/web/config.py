@@ -13,12 +13,15 @@ from zoneinfo import available_timezones
 import msgspec
 
 from ucam.base.config import Section, WrongValueError
+from ucam.base.hosts import is_near
 from ucam.base.jid import JID
 from ucam.base.units import Duration, Listen, Size, StateUrl, WebUrl
 
 # A token must not outlive its signing key, which changes after as long.
 MAX_TOKEN_VALIDITY_S = 366 * 86400.0
 MAIL_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+MQTT_PORTS = {"mqtt": 1883, "mqtts": 8883}
+MQTT_TOPIC = re.compile(r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+){0,7}")
 # A location is also a folder's name in storage.
 LOCATION_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 
@@ -149,6 +152,42 @@ class State(Section, kw_only=True, frozen=True):
 class Alerts(Section, kw_only=True, frozen=True):
     emails: tuple[JID, ...] = ()
     after: Duration = Duration(120)
+    webhooks_file: Path | None = None
+    webhooks_key_file: Path | None = None
+
+
+class Mqtt(Section, kw_only=True, frozen=True):
+    url: str
+    password_file: Path | None = None
+    topic: str = "ucam"
+    discovery: str = "homeassistant"
+
+    def __post_init__(self) -> None:
+        user = urlsplit(check_mqtt_url(self.url)).username
+        if user and self.password_file is None:
+            raise WrongValueError("url", "it names a user: mqtt.password-file is needed")
+        for key, topic in (("topic", self.topic), ("discovery", self.discovery)):
+            empty = key == "discovery" and not topic
+            if not empty and not MQTT_TOPIC.fullmatch(topic):
+                raise WrongValueError(key, f'{topic!r} is no topic; write "ucam" or "home/ucam"')
+
+
+def check_mqtt_url(url: str) -> str:
+    """`url` if it is one of an MQTT broker; raises `WrongValueError`."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in MQTT_PORTS and parts.hostname and parts.port != 0
+    except ValueError:  # brackets or a port that are none
+        usable = False
+    if not usable or parts.password or parts.path.strip("/") or parts.query:
+        raise WrongValueError(
+            "url",
+            "write it as mqtts://USER@HOST:8883 or mqtt://HOST:1883; the password goes into "
+            "mqtt.password-file",
+        )
+    if parts.scheme == "mqtt" and not is_near(parts.hostname or ""):
+        raise WrongValueError("url", "to a machine on the Internet write mqtts://")
+    return url
 
 
 class Audit(Section, kw_only=True, frozen=True):
@@ -184,6 +223,7 @@ class WebConfig(Section, kw_only=True, frozen=True):
     ice: Ice = Ice()
     state: State = State()
     alerts: Alerts = Alerts()
+    mqtt: Mqtt | None = None
     audit: Audit = Audit()
     locations: dict[str, Location] = msgspec.field(default_factory=dict)
 

@@ -98,7 +98,7 @@ def alert_mail(
     now_s: float,
 ) -> EmailMessage:
     """The mail that tells `news`. `name_of`: a device's name, its location's title and zone."""
-    entries = [_entry(one, *name_of(one.subject.device)) for one in news]
+    entries = [entry(one, *name_of(one.subject.device)) for one in news]
     began = sum(one.until_s is None for one in news)
     if len(news) == 1:
         title = entries[0][0]
@@ -117,7 +117,8 @@ def alert_mail(
     return _mail(sender, to, f"ucam: {title}", (text, page), now_s)
 
 
-def _entry(one: News, name: str, place: str, zone: str | None) -> tuple[str, str]:
+def entry(one: News, name: str, place: str, zone: str | None) -> tuple[str, str]:
+    """A line of news in words: what has happened, and since when."""
     since = _clock(one.since_s, zone)
     kind = one.subject.kind
     if one.until_s is None:

@@ -29,6 +29,9 @@ EVENTS = Counter(
     "ucam_web_events", "entries of the audit log, written or not", ["what"], registry=REGISTRY
 )
 MAILS = Counter("ucam_web_mails", "mails by what became of them", ["fate"], registry=REGISTRY)
+WEBHOOKS = Counter(
+    "ucam_web_webhooks", "webhooks by what became of them", ["fate"], registry=REGISTRY
+)
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 # Headers by which a proxy says for whom it asks.

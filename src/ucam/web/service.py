@@ -16,7 +16,7 @@ from ucam.base.service import Fault, Stop
 from ucam.base.tokens import Verifier
 from ucam.base.units import StateUrl
 from ucam.protocol.messages import IceServer
-from ucam.web import account, auth, inviting, metrics, nearby, page, shared_keys
+from ucam.web import account, auth, inviting, metrics, nearby, page, shared_keys, webhooks
 from ucam.web.alertmails import AlertMails
 from ucam.web.app import content_policy, make_app
 from ucam.web.audit import AuditLog
@@ -30,6 +30,7 @@ from ucam.web.keys import KeyStore
 from ucam.web.login import Logins
 from ucam.web.mail import Mailer, mail_way
 from ucam.web.members import Known, Opened
+from ucam.web.mqtt import MqttStatus
 from ucam.web.page import Page
 from ucam.web.redis_link import connect
 from ucam.web.remembered import read_devices, remember_devices
@@ -41,6 +42,7 @@ from ucam.web.sockets import MAX_SOCKETS, SHARE, Sockets
 from ucam.web.state import State, StateAway
 from ucam.web.state_redis import RedisState
 from ucam.web.state_sqlite import SqliteState
+from ucam.web.webhooks import Webhooks
 
 _log = logging.getLogger(__name__)
 KEY_CHECK_INTERVAL_S = 3600.0
@@ -71,7 +73,9 @@ class Web:
         authority = Authority(verifier, self.sessions, self.audit, self._end_session)
         self.sockets.authority = authority
         self.sockets.on_opened = self._note_call
-        self.alerts = AlertMails(state, self.mailer, self.room.present, config)
+        self.webhooks = Webhooks(webhooks.Settings(config.alerts))
+        self.alerts = AlertMails(state, self.mailer, self.webhooks, self.room.present, config)
+        self.mqtt = MqttStatus(state, self.room.present, config)
         invites = Invites(state, self.sessions)
         self.bus = None if config.state.url.is_sqlite else self._make_bus(config.state.url)
         self.app = make_app(
@@ -130,6 +134,8 @@ class Web:
         yield self.logins.run()
         yield self.audit.run()
         yield self.alerts.run()
+        yield self.webhooks.run()
+        yield self.mqtt.run()
         yield self.sockets.watch(self.remember)
         yield self.sockets.catch_up()
         yield self.revoked.watch(self.sockets.end_session, self._tell_storages)
@@ -149,6 +155,8 @@ class Web:
         issuer = Issuer(self.keys, config)
         ice = IceServers.of(config.ice)
         way = mail_way(config.smtp)
+        hooks = webhooks.Settings(config.alerts)
+        self.mqtt.change_config(config)
         self.logins.change_config(config)
         self.alerts.change_config(config)
         self.audit.limits = config.audit
@@ -156,6 +164,7 @@ class Web:
             self.room.welcome_all_again()
         self.config, self.ice, self.sessions.issuer = config, ice, issuer
         self.mailer.change_way(way)
+        self.webhooks.settings = hooks
         self.sockets.change_access(issuer.access)
         self.revoked.look_now()
         self.audit.note("reloaded")

@@ -20,7 +20,7 @@ from ucam.web.limits import Windows
 from ucam.web.state import Leave, Put, Rule, StateAway, Turn
 
 T = TypeVar("T")
-_VERSION = 2
+VERSION = 2
 _SCHEMA = (
     """CREATE TABLE records (
         shelf TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, until_s REAL, owner TEXT,
@@ -62,14 +62,16 @@ class SqliteState:
     def _migrate(self) -> None:
         with self._transaction():
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if version > _VERSION:
-                raise sqlite3.DatabaseError("it was written by a newer ucam")
-            if version < _VERSION:
+            if version > VERSION:
+                raise sqlite3.DatabaseError(
+                    "it was written by a newer ucam: install that one again, or restore a back-up"
+                )
+            if version < VERSION:
                 for statement in _SCHEMA:
                     self._db.execute(statement)
                 if version == 1:
                     self._from_version_1()
-                self._db.execute(f"PRAGMA user_version={_VERSION}")
+                self._db.execute(f"PRAGMA user_version={VERSION}")
 
     def _from_version_1(self) -> None:
         """Sessions and devices had tables of their own; links of ten minutes aren't worth it."""
