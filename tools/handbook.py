@@ -90,6 +90,8 @@ def _made(name: str) -> str:
         case "storage":
             return reference.openapi_page(reference.storage_openapi())
         case "samples":
-            parts = [f"## {one}\n\n```\n{(ROOT / 'config' / one).read_text()}```" for one in SAMPLES]
+            parts = [
+                f"## {one}\n\n```\n{(ROOT / 'config' / one).read_text()}```" for one in SAMPLES
+            ]
             return "\n\n".join(parts)
     raise ValueError(f"nothing makes {name!r}")

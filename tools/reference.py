@@ -164,9 +164,9 @@ def _operation(method: str, path: str, operation: Schema) -> Iterator[str]:
         yield f"Takes `{media}`: {kind_of(content['schema'])}"
         yield ""
     yield from ("| answer | content | |", "| --- | --- | --- |")
-    for status, answer in sorted(operation["responses"].items()):
+    for code, answer in sorted(operation["responses"].items()):
         media = ", ".join(_media(name, one) for name, one in answer.get("content", {}).items())
-        yield f"| {status} | {media} | {_cell(answer.get('description', ''))} |"
+        yield f"| {code} | {media} | {_cell(answer.get('description', ''))} |"
     yield ""
 
 
