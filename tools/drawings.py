@@ -59,9 +59,7 @@ class Drawing:
 
     def frame(self, x: int, y: int, w: int, h: int, title: str) -> None:
         """What belongs together."""
-        self.parts.append(
-            f'<rect class="here" x="{x}" y="{y}" width="{w}" height="{h}" rx="14"/>'
-        )
+        self.parts.append(f'<rect class="here" x="{x}" y="{y}" width="{w}" height="{h}" rx="14"/>')
         self._text("s", x + 14, y + 18, title)
 
     def way(self, path: str, *, video: bool = False, both: bool = False) -> None:
@@ -102,7 +100,9 @@ def capture() -> Drawing:
     d.box(36, 46, 150, "pipeline", "source ! encoder", "GStreamer's threads")
     d.box(36, 146, 150, "feed", "a new pipeline", "after each fault")
     d.box(236, 46, 150, "camera", "runs, numbers,", "capture times")
-    d.box(236, 146, 150, "spool", "what storage hasn’t", "confirmed: memory,", "disk while it’s away")
+    d.box(
+        236, 146, 150, "spool", "what storage hasn’t", "confirmed: memory,", "disk while it’s away"
+    )
     d.box(456, 146, 150, "sender", "RTP in RTSPS,", "resumes by number")
     d.box(236, 270, 150, "calls", "who watches;", "one pipe for each")
     d.box(456, 270, 150, "ucam-call", "a process a viewer:", "webrtcbin")
@@ -177,8 +177,8 @@ def web() -> Drawing:
     """The web application: who gets in, who sees whom, what it keeps."""
     d = Drawing(
         400,
-        "The way of words through ucam web: requests and sockets come in, login and sessions decide "
-        "who, the room decides what goes to whom, the state keeps sessions and tokens.",
+        "The way of words through ucam web: requests and sockets come in, login and sessions "
+        "decide who, the room decides what goes to whom, the state keeps sessions and tokens.",
     )
     d.box(20, 46, 120, "people", "the page", far=True, h=52)
     d.box(20, 176, 120, "devices", "cameras,", "storages", far=True)
@@ -214,8 +214,8 @@ def page() -> Drawing:
     """The page: live and recorded pictures, side by side."""
     d = Drawing(
         420,
-        "The way of pictures through the page: the room and calls bring live pictures to a feed, and "
-        "a data channel brings recordings to a player.",
+        "The way of pictures through the page: the room and calls bring live pictures to a feed, "
+        "and a data channel brings recordings to a player.",
     )
     d.box(20, 46, 120, "ucam web", "the room", far=True)
     d.box(20, 156, 120, "camera", "WebRTC", far=True)
@@ -264,7 +264,9 @@ def led() -> Drawing:
     for row, (pattern, name, words) in enumerate(PATTERNS):
         y = 20 + 58 * row
         d.parts.append(f'<circle class="off" cx="36" cy="{y + 20}" r="12"/>')
-        d.parts.append(f'<circle class="lamp" cx="36" cy="{y + 20}" r="12">{_blink(pattern)}</circle>')
+        d.parts.append(
+            f'<circle class="lamp" cx="36" cy="{y + 20}" r="12">{_blink(pattern)}</circle>'
+        )
         d.note(66, y + 16, name)
         d.parts.append(f'<rect class="off" x="66" y="{y + 22}" width="240" height="12" rx="2"/>')
         d.parts += [

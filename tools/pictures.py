@@ -1,5 +1,5 @@
-"""Take the pictures of docs/images from the real page: a demo runs, records a while, and is looked at
-as a phone shows it. `python tools/pictures.py`, after `make install` and with the tests' Chromium.
+"""Take the pictures of docs/images from the real page: a demo runs, records a while, and is looked
+at as a phone shows it: `python tools/pictures.py`, after `make install`, with Debian's chromium.
 """
 
 import argparse
@@ -83,14 +83,14 @@ def take(browser: Browser, link: str) -> None:
     shoot(page, "phone-live")
     page.goto(f"{site}{CAMERA}")
     expect(page.locator(".video")).to_have_attribute("data-state", "live", timeout=SLOW_MS)
-    page.get_by_role("button", name="Back 10 seconds").or_(
-        page.locator("button", has_text="10 s")
-    ).first.click()
+    for _ in range(3):
+        page.get_by_title("Back 10 s").locator("visible=true").tap()
     page.wait_for_timeout(4000)
     shoot(page, "phone-recording")
-    page.get_by_role("button", name="Export").click()
+    page.get_by_role("button", name="Export").locator("visible=true").tap()
     sheet = page.get_by_role("region", name="Export")
-    sheet.get_by_text("Evidence bundle").click()
+    sheet.get_by_text("Evidence bundle").tap()
+    sheet.get_by_role("button", name="Download").scroll_into_view_if_needed()
     page.wait_for_timeout(1500)
     shoot(page, "phone-export")
     page.goto(f"{site}/health")
