@@ -89,6 +89,35 @@ class Drawing:
         )
 
 
+def way_of_the_data() -> Drawing:
+    """The whole: who sends what to whom."""
+    d = Drawing(
+        310,
+        "The way of the data: cameras record to the storage in their location; browsers get live "
+        "video from the camera and recordings from the storage, peer to peer; the web application "
+        "carries signaling only.",
+    )
+    d.frame(14, 14, 450, 282, "a location's local network")
+    d.note(560, 32, "the Internet")
+    d.box(34, 66, 166, "ucam capture", "camera, encoder, LED", h=64)
+    d.box(290, 66, 160, "ucam storage", "chunks, rotation", h=64)
+    d.box(548, 66, 196, "ucam web", "login, room: no video", h=64)
+    d.box(290, 220, 160, "browser", "there or anywhere", h=60)
+    d.way("M200 98H286", video=True)
+    d.note(210, 88, "RTSPS,", video=True)
+    d.note(210, 116, "always", video=True)
+    d.way("M110 130V250H286", video=True)
+    d.note(120, 204, "live: WebRTC,", "while somebody", "watches", video=True)
+    d.way("M370 130V216", video=True)
+    d.note(378, 160, "recordings:", "WebRTC", "data channel", video=True)
+    d.way("M450 98H544", both=True)
+    d.note(472, 90, "signaling")
+    d.way("M110 62V46H646V62", both=True)
+    d.way("M454 250H646V134", both=True)
+    d.note(540, 242, "https, wss")
+    return d
+
+
 def capture() -> Drawing:
     """One camera: from the lens to storage and to who watches."""
     d = Drawing(
@@ -307,7 +336,14 @@ def _blink(pattern: Pattern) -> str:
     )
 
 
-DRAWINGS = {"capture": capture, "storage": storage, "web": web, "page": page, "led": led}
+DRAWINGS = {
+    "way-of-the-data": way_of_the_data,
+    "capture": capture,
+    "storage": storage,
+    "web": web,
+    "page": page,
+    "led": led,
+}
 
 
 def main() -> int:

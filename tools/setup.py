@@ -54,6 +54,8 @@ TEST_PACKAGES = [
     "vlc-plugin-base",
     "coturn",
     "redis-server",
+    "nginx",
+    "caddy",
     "nftables",
     "iproute2",
     "libfaketime",
