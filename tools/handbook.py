@@ -31,6 +31,7 @@ ELSEWHERE = {
 }
 FOLDERS = {"config": "samples.md"}
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
+FOR_MACHINES = "For machines: [{0}]({0})\n\n"
 GENERATED = re.compile(r"<!-- generated: ([a-z-]+) -->")
 
 
@@ -84,11 +85,17 @@ def site_link(target: str, origin: str, here: str) -> str:
 def _made(name: str) -> str:
     match name:
         case "room":
-            return reference.room_page(reference.room_schema())
+            return FOR_MACHINES.format("room.schema.json") + reference.room_page(
+                reference.room_schema()
+            )
         case "web":
-            return reference.openapi_page(reference.web_openapi())
+            return FOR_MACHINES.format("web.openapi.json") + reference.openapi_page(
+                reference.web_openapi()
+            )
         case "storage":
-            return reference.openapi_page(reference.storage_openapi())
+            return FOR_MACHINES.format("storage.openapi.json") + reference.openapi_page(
+                reference.storage_openapi()
+            )
         case "samples":
             parts = [
                 f"## {one}\n\n```\n{(ROOT / 'config' / one).read_text()}```" for one in SAMPLES

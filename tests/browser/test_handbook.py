@@ -14,8 +14,7 @@ from support.handbook import build
 
 pytestmark = pytest.mark.browser
 
-PAGES = ["index", "shop", "quick-start", "configuration", "operations", "troubleshooting"]
-PAGES += ["raspberry-pi-steps", "reference/room", "design/capture"]
+PAGES = ["index", "shop", "troubleshooting", "raspberry-pi-steps", "reference/room"]
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +67,6 @@ def test_pages_fit_and_ask_nobody_else(reader: Page, served: str) -> None:
         assert reader.evaluate("document.documentElement.scrollWidth") <= width, name
         assert reader.locator("h1").count() == 1
         broken = "Array.from(document.images).filter(i => !i.naturalWidth).map(i => i.src)"
-        for image in reader.locator("article img").all():
-            image.scroll_into_view_if_needed()
         assert reader.evaluate(broken) == [], name
 
 
@@ -79,7 +76,8 @@ def search(page: Page, words: str) -> None:
         page.locator("label.md-header__button[for=__search]").click()
     else:
         page.locator(".md-search__input").click()
-    page.locator(".md-search__input").fill(words)
+    # Key by key: it is keys that the search listens to.
+    page.locator(".md-search__input").press_sequentially(words)
 
 
 @pytest.mark.parametrize("way", ["server", "folder"])
