@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Real programs in real time, side by side on two cores: what failed so must pass alone.
 ALONE := (echo "once more, alone:" && $(BIN)/pytest -q --last-failed --last-failed-no-failures none)
 
-.PHONY: help demo install setup-tests test page check unit interop matrix faults fuzz soak browser bench types dist deb deb-test container sbom lock clean distclean
+.PHONY: help demo install setup-tests test page check docs unit interop matrix faults fuzz soak browser bench types dist deb deb-test container sbom lock clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -38,10 +38,16 @@ check: setup-tests ## ruff, mypy, the page's types, tests and size, import direc
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python tools/page_types.py --check
+	$(BIN)/python tools/drawings.py --check
 	$(BIN)/python tools/npm.py run check
 	$(BIN)/python tools/npm.py test
 	$(BIN)/python tools/page_size.py
 	$(BIN)/pytest -q tests/test_imports.py
+
+docs: setup-tests ## the documentation as a site, in build/docs: strictly, every link checked
+	$(BIN)/python tools/drawings.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "  build/docs/index.html"
 
 unit: setup-tests ## the tests of each module
 	$(BIN)/pytest -q -m "not interop and not browser"

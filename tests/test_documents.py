@@ -1,6 +1,7 @@
 """Documents are tested: every key is documented, every documented key exists, links lead on."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import msgspec
@@ -19,8 +20,9 @@ KINDS: dict[str, type[Section]] = {
 }
 
 
-def keys(kind: type[Section], prefix: str = "") -> set[str]:
-    found = set()
+def defaults(kind: type[Section], prefix: str = "") -> dict[str, object]:
+    """The keys and their defaults; `NODEFAULT` where there is none."""
+    found: dict[str, object] = {}
     for field in msgspec.structs.fields(kind):
         name = prefix + field.encode_name
         inner = [
@@ -29,20 +31,44 @@ def keys(kind: type[Section], prefix: str = "") -> set[str]:
             if isinstance(part, type) and issubclass(part, Section)
         ]
         if Location in inner:
-            found |= keys(Location, f"{name}.NAME.")
+            found |= defaults(Location, f"{name}.NAME.")
         elif inner:
-            found |= keys(inner[0], f"{name}.")
+            found |= defaults(inner[0], f"{name}.")
         else:
-            found.add(name)
+            made = field.default_factory
+            found[name] = field.default if made is msgspec.NODEFAULT else made()
     return found
+
+
+def documented(name: str) -> dict[str, str]:
+    """What docs/configuration.md says of a file's keys: key → the column of defaults."""
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    section = re.search(rf"## {name}\.toml\n(.*?)(?=\n## |\Z)", text, re.DOTALL)
+    assert section
+    return dict(re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", section[1], re.MULTILINE))
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_every_key_is_documented_and_no_other(name: str) -> None:
-    text = (ROOT / "docs" / "configuration.md").read_text()
-    section = re.search(rf"## {name}\.toml\n(.*?)(?=\n## |\Z)", text, re.DOTALL)
-    assert section
-    assert set(re.findall(r"^\| `([^`]+)` \|", section[1], re.MULTILINE)) == keys(KINDS[name])
+    assert set(documented(name)) == set(defaults(KINDS[name]))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_defaults_are_those_of_the_code(name: str) -> None:
+    for key, default in defaults(KINDS[name]).items():
+        cell = documented(name)[key]
+        if cell == "required":
+            assert default is msgspec.NODEFAULT, key
+        elif default is None or not cell.startswith("`"):
+            # Words: what happens without it.
+            assert default in (None, msgspec.NODEFAULT), key
+        else:
+            value = tomllib.loads(f"value = {cell.strip('`')}")["value"]
+            if hasattr(default, "parse"):  # a size, a duration, a rate
+                value = type(default).parse(value)
+            elif isinstance(default, tuple):
+                value = tuple(value)
+            assert str(value) == str(default), key
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ def lock(name: str, extra: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     lock("run", [])
-    lock("dev", groups["dev"])
+    docs = project["project"]["optional-dependencies"]["docs"]
+    lock("dev", [*project["dependency-groups"]["dev"], *docs])

@@ -56,6 +56,8 @@ TEST_PACKAGES = [
     "vlc-plugin-base",
     "coturn",
     "redis-server",
+    "nginx",
+    "caddy",
     "nftables",
     "iproute2",
     "libfaketime",
