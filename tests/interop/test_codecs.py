@@ -4,6 +4,7 @@ The source flashes and beeps once a second: that tells how far audio and video a
 """
 
 import subprocess
+import sys
 import time
 from array import array
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ CASES = [
     Case("ffmpeg-pcmu-alone", "", "pcmu", ("aac",)),
     Case("gst-h264", "h264-b", "", ("h264",)),
     Case("gst-h265", "h265", "", ("hevc",)),
+    Case("gst-aac", "h264-b", "aac", ("h264", "aac")),
     Case("gst-latm", "h264-b", "aac", ("h264", "aac")),
     Case("gst-opus", "h265", "opus", ("hevc", "opus")),
     Case("gst-pcmu", "h264", "pcmu", ("h264", "aac")),
@@ -101,6 +103,10 @@ def publish(case: Case, made: Path, url: str) -> subprocess.Popen[bytes]:
     if case.name.startswith("ffmpeg"):
         command = ["ffmpeg", "-v", "error", "-re", "-i", str(made), "-c", "copy"]
         command += ["-f", "rtsp", "-rtsp_transport", "tcp", *case.options.split(), url]
+        return subprocess.Popen(command, stderr=subprocess.PIPE)
+    if case.name == "gst-aac":
+        generic = Path(__file__).with_name("generic_aac.py")
+        command = [sys.executable, str(generic), str(made), url]
         return subprocess.Popen(command, stderr=subprocess.PIPE)
     parser = {"h264": "h264parse", "h265": "h265parse"}
     branches = [f'rtspclientsink name=s protocols=tcp tls-validation-flags=0 location="{url}"']

@@ -6,7 +6,9 @@ import pytest
 from storage.helpers import ISSUER, Tokens, opened
 from ucam.base import config
 from ucam.base.service import Fault, Stop
+from ucam.storage import service
 from ucam.storage.config import StorageConfig
+from ucam.storage.layout import CHAIN_GONE
 from ucam.storage.service import alone_in, serve
 
 
@@ -58,7 +60,10 @@ async def test_it_starts_in_an_empty_place_and_stops(tmp_path: Path, tokens: Tok
     assert not (tmp_path / "a/b/chunks/index.sqlite-wal").exists()
 
 
-async def test_a_reload_with_less_space_makes_room(tmp_path: Path, tokens: Tokens) -> None:
+async def test_a_reload_with_less_space_makes_room(
+    tmp_path: Path, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "CHAINS_S", 0.05)
     settings = written(tmp_path, tokens)
     root = settings.storage.path
     root.mkdir(parents=True)
@@ -70,6 +75,9 @@ async def test_a_reload_with_less_space_makes_room(tmp_path: Path, tokens: Token
         running.stop.reload()
         async with asyncio.timeout(5):
             while len(list(root.rglob("*.mp4"))) == before:
+                await asyncio.sleep(0.01)
+            # And says, in a file that survives the index, what it has taken.
+            while not list(root.rglob(CHAIN_GONE)):
                 await asyncio.sleep(0.01)
         (tmp_path / "storage.toml").write_text("[storage]\nnonsense = 1\n")
         running.stop.reload()  # says so, and goes on

@@ -10,7 +10,8 @@ MAX_AUDIO_RATE = 192_000
 
 def is_supported(media: Media) -> bool:
     """Whether this track could be recorded. Not: interleaved H.264 and H.265 (RFC 6184 §6.4,
-    RFC 7798 §4.1), AAC that is interleaved; no known publisher uses these.
+    RFC 7798 §4.1), AAC that is interleaved; no known publisher uses these. LATM whose
+    configuration is said nowhere (RFC 6416 `cpresent=0`).
     """
     parameters = media.parameters
     if media.kind == "video":
@@ -24,24 +25,17 @@ def is_supported(media: Media) -> bool:
         "aac"
     ):
         return False
+    untold = parameters.get("cpresent") == "0" and "config" not in parameters
+    if media.encoding == "MP4A-LATM" and untold:
+        return False
     wanted = _AUDIO[media.encoding]
     return media.clock_rate == wanted if wanted else 8000 <= media.clock_rate <= MAX_AUDIO_RATE
 
 
 def recordable(session: SessionDescription) -> frozenset[int]:
-    """The places of the media that are recorded: the first supported of each kind. Sound beside
-    pictures must be described in the SDP: LATM may have its configuration in the stream alone
-    (RFC 6416 `cpresent=1`), and that comes when the pictures' file has begun.
-    """
+    """The places of the media that are recorded: the first supported of each kind."""
     first: dict[str, int] = {}
     for index, media in enumerate(session.media):
         if is_supported(media):
             first.setdefault(media.kind, index)
-    audio = first.get("audio")
-    if audio is not None and "video" in first and not _described(session.media[audio]):
-        del first["audio"]
     return frozenset(first.values())
-
-
-def _described(media: Media) -> bool:
-    return media.encoding != "MP4A-LATM" or "config" in media.parameters
