@@ -143,7 +143,7 @@ class _Pipe(asyncio.Protocol):
         if pipe is None or pipe.get_write_buffer_size() > MAX_WAITING_BYTES:
             return False
         if coded.format is not self._format:
-            caps = coded.format.caps.to_string()
+            caps = coded.format.caps
             begin = gdp.beginning if self._format is None else gdp.new_caps
             pipe.write(begin(caps))
             self._format = coded.format
