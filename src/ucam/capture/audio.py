@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ucam.capture.coded import Sound
 from ucam.capture.config import Audio
 from ucam.capture.feed import Feed, NoSource
-from ucam.capture.pipeline import Pipeline, PipelineError, Sound
+from ucam.capture.pipeline import Pipeline, PipelineError
 from ucam.capture.sources import SINK, Machine, quoted
 from ucam.media.track import AudioTrack
 

@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 
 from ucam.capture.audio import Microphone
 from ucam.capture.clock import CaptureClock
+from ucam.capture.coded import Picture, Sound
 from ucam.capture.config import Audio, Video
 from ucam.capture.drift import Drift, Jumped
 from ucam.capture.encoder import Encoder, EncoderError, choose_encoder
 from ucam.capture.feed import Feed, NoSource
 from ucam.capture.gst import ThisMachine, has_element, proves
-from ucam.capture.pipeline import Picture, Pipeline, PipelineError, Sound, fragment_gives
+from ucam.capture.pipeline import Pipeline, PipelineError, fragment_gives
 from ucam.capture.run import Run
 from ucam.capture.sources import Machine, Plan, SourceError, launch_text, plan
 from ucam.capture.systemclock import SystemClock

@@ -11,15 +11,13 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ucam.capture import counter, gdp
+from ucam.capture.coded import Coded, Format, read_format
 from ucam.capture.gst import GLib, Gst, GstVideo, structure
 from ucam.capture.sources import DEPAYLOADERS, PARSERS, Gives
-from ucam.media.avcc import parse_avcc
 from ucam.media.errors import MediaError
-from ucam.media.hvcc import parse_hvcc
 
 _log = logging.getLogger(__name__)
 # Unsigned: from here on, a time is negative or none.
@@ -32,36 +30,6 @@ MAX_ITEM_BYTES = 1 << 26
 
 class PipelineError(ValueError):
     """A pipeline that can't be built; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """What a stretch of pictures or sound has in common. `caps`: GStreamer's text, with profile
-    and level. `parameter_sets`: of pictures. `channels`: of sound.
-    """
-
-    caps: str
-    codec: Literal["h264", "h265", "opus"]
-    parameter_sets: tuple[bytes, ...] = ()
-    channels: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Coded:
-    """What a pipeline gives. `clock_ns`: capture time on the monotonic clock."""
-
-    data: bytes
-    clock_ns: int
-    keyframe: bool
-    format: Format
-
-
-class Picture(Coded):
-    """One coded picture."""
-
-
-class Sound(Coded):
-    """One frame of Opus, 20 ms; each is a keyframe."""
 
 
 Item = TypeVar("Item", bound=Coded)
@@ -202,7 +170,7 @@ class Pipeline(Generic[Item]):
         match found:
             case gdp.Caps(text):
                 if self._format is None or self._format.caps != text:
-                    self._format = _read_format(text)
+                    self._format = read_format(text)
             case gdp.Segment(text):
                 # Encoders may shift their time stamps (x264enc by 1000 h); it undoes that.
                 event = Gst.Structure.new_from_string(text)
@@ -308,15 +276,3 @@ def _new_pipe() -> tuple[int, int]:
     with contextlib.suppress(OSError):  # a user may have so many large ones
         fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     return reading, writing
-
-
-def _read_format(text: str) -> Format:
-    with structure(Gst.Caps.from_string(text)) as stream:
-        name = stream.get_name()
-        if name == "audio/x-opus":
-            return Format(text, "opus", channels=stream.get_value("channels"))
-        record = stream.get_value("codec_data")
-    data = record.extract_dup(0, record.get_size())
-    if name == "video/x-h265":
-        return Format(text, "h265", parse_hvcc(data))
-    return Format(text, "h264", parse_avcc(data))
