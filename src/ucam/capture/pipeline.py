@@ -270,9 +270,11 @@ class Pipeline(Generic[Item]):
 
 
 def _new_pipe() -> tuple[int, int]:
-    """To read without waiting, and to write."""
+    """To read, and to write."""
     reading, writing = os.pipe()
-    os.set_blocking(reading, False)
+    for end in (reading, writing):
+        # fdsink waits by poll, which a stop ends; a write that waits would never end.
+        os.set_blocking(end, False)
     with contextlib.suppress(OSError):  # a user may have so many large ones
         fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     return reading, writing
