@@ -106,6 +106,7 @@ class Pipeline(Generic[Item]):
         self._parser = gdp.Parser(MAX_ITEM_BYTES)
         self._segment: Any = Gst.Segment()
         self._listening: list[tuple[Any, int]] = []
+        self._probes: list[tuple[Any, int]] = []
         if (rtsp := self._pipeline.get_by_name("rtsp")) is not None:
             self._listening.append((rtsp, rtsp.connect("select-stream", self._select_stream)))
             self._listening.append((rtsp, rtsp.connect("pad-added", self._link_stream)))
@@ -126,6 +127,7 @@ class Pipeline(Generic[Item]):
         state = Gst.State.PAUSED if waits else Gst.State.PLAYING
         result = await asyncio.to_thread(self._pipeline.set_state, state)
         if waits and result == Gst.StateChangeReturn.NO_PREROLL:
+            self._paced = None  # it is live
             result = await asyncio.to_thread(self._pipeline.set_state, Gst.State.PLAYING)
         if result == Gst.StateChangeReturn.FAILURE:
             self._read_bus()  # the element's own words, if it left any
@@ -141,7 +143,10 @@ class Pipeline(Generic[Item]):
         # through that, and what the elements hold would stay.
         for element, handler in self._listening:
             element.disconnect(handler)
+        for pad, probe in self._probes:
+            pad.remove_probe(probe)
         self._listening.clear()
+        self._probes.clear()
         self._pipeline = self._out = self._paced = self._bus = None
         os.close(self._pipe)
         os.close(self._pipe_end)
@@ -207,7 +212,9 @@ class Pipeline(Generic[Item]):
         """
         kind = Gst.PadProbeType
         pad = self._pipeline.get_by_name("pace").get_static_pad("sink").get_peer()
-        drop = pad.add_probe(kind.EVENT_FLUSH, lambda *_: Gst.PadProbeReturn.DROP)
+
+        def drop(_pad: Any, _info: Any) -> Any:
+            return Gst.PadProbeReturn.DROP
 
         def hold(_pad: Any, _info: Any) -> Any:
             # On GStreamer's thread.
@@ -215,10 +222,9 @@ class Pipeline(Generic[Item]):
             return Gst.PadProbeReturn.OK
 
         def seek() -> None:
-            if not self._seeks:
+            if not self._seeks and self._on_end is not None:
                 self._seek(Gst.SeekFlags.SEGMENT | Gst.SeekFlags.FLUSH)
-                pad.remove_probe(held)
-                pad.remove_probe(drop)
+                pad.remove_probe(self._probes.pop()[1])
 
         def again(_pad: Any, info: Any) -> Any:
             # On GStreamer's thread.
@@ -226,8 +232,12 @@ class Pipeline(Generic[Item]):
                 self._loop.call_soon_threadsafe(self._seek, Gst.SeekFlags.SEGMENT)
             return Gst.PadProbeReturn.OK
 
-        held = pad.add_probe(kind.BLOCK | kind.BUFFER, hold)
-        pad.add_probe(kind.EVENT_DOWNSTREAM, again)
+        for what, probe in (
+            (kind.EVENT_FLUSH, drop),
+            (kind.EVENT_DOWNSTREAM, again),
+            (kind.BLOCK | kind.BUFFER, hold),
+        ):
+            self._probes.append((pad, pad.add_probe(what, probe)))
 
     def _seek(self, flags: Any) -> None:
         if self._on_end is None:
