@@ -20,7 +20,7 @@ from ucam.base.units import Rate
 from ucam.capture.config import Video
 from ucam.capture.encoder import choose_encoder
 from ucam.capture.gst import ThisMachine, has_element, proves
-from ucam.capture.sources import APPSINK, launch_text, plan
+from ucam.capture.sources import SINK, launch_text, plan
 
 SECONDS = number("SECONDS", 8)
 ROUNDS = number("ROUNDS", 5)
@@ -73,7 +73,7 @@ def bare() -> Iterator[int]:
     """gst-launch-1.0 with what capture's pipeline holds."""
     encoder = choose_encoder("auto", has_element, proves)
     text = launch_text(plan(VIDEO, ThisMachine()), VIDEO, encoder)
-    text = text.replace(APPSINK, "fakesink sync=false")
+    text = text.replace(SINK, "fakesink sync=false")
     with subprocess.Popen(["gst-launch-1.0", "-q", *text.split()]) as process:
         try:
             yield process.pid

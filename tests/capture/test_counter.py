@@ -7,10 +7,11 @@ import av
 import pytest
 
 from ucam.capture import counter
+from ucam.capture.coded import Picture
 from ucam.capture.config import Video
 from ucam.capture.encoder import choose_encoder
 from ucam.capture.gst import ThisMachine, has_element, proves
-from ucam.capture.pipeline import Picture, Pipeline
+from ucam.capture.pipeline import Pipeline
 from ucam.capture.sources import launch_text, plan
 from ucam.media.h264 import nals
 

@@ -3,6 +3,8 @@
 import os
 from typing import Any
 
+import pytest
+
 from ucam.capture import gdp
 from ucam.capture.gst import Gst
 
@@ -18,7 +20,7 @@ def read_back(data: bytes, count: int) -> list[Any]:
     try:
         pipeline.set_state(Gst.State.PLAYING)
         sink = pipeline.get_by_name("out")
-        return [sink.try_pull_sample(5 * Gst.SECOND) for _ in range(count)]
+        return [sink.emit("try-pull-sample", 5 * Gst.SECOND) for _ in range(count)]
     finally:
         pipeline.set_state(Gst.State.NULL)
         os.close(reading)
@@ -49,3 +51,53 @@ def test_buffers_and_caps_come_out_as_they_went_in() -> None:
     assert delta == [False, True, False]
     widths = [sample.get_caps().get_structure(0).get_int("width")[1] for sample in samples]
     assert widths == [640, 640, 320]
+
+
+def written() -> bytes:
+    """What GStreamer writes: ten pictures with their caps and their segment."""
+    reading, writing = os.pipe()
+    pipeline = Gst.parse_launch(
+        "videotestsrc num-buffers=10 ! video/x-raw,format=GRAY8,width=8,height=8,framerate=10/1"
+        f" ! gdppay crc-header=false ! fdsink sync=false fd={writing}"
+    )
+    try:
+        pipeline.set_state(Gst.State.PLAYING)
+        message = pipeline.get_bus().timed_pop_filtered(20 * Gst.SECOND, Gst.MessageType.EOS)
+        assert message is not None
+        return os.read(reading, 1 << 16)
+    finally:
+        pipeline.set_state(Gst.State.NULL)
+        os.close(reading)
+        os.close(writing)
+
+
+@pytest.mark.parametrize("piece", [1, 7, 62, 100_000])
+def test_what_gstreamer_writes_is_read_in_pieces_of_any_size(piece: int) -> None:
+    data = written()
+    parser = gdp.Parser(100_000)
+    found = [
+        packet
+        for start in range(0, len(data), piece)
+        for packet in parser.feed(data[start : start + piece])
+    ]
+    caps, segment, *buffers = found
+    assert isinstance(caps, gdp.Caps)
+    assert isinstance(segment, gdp.Segment)
+    assert Gst.Caps.from_string(caps.text).to_string() == caps.text
+    assert segment.text.startswith("GstEventSegment")
+    pictures = [each for each in buffers if isinstance(each, gdp.Buffer)]
+    assert len(pictures) == len(buffers) == 10
+    assert {len(picture.data) for picture in pictures} == {64}
+    assert [picture.pts_ns for picture in pictures] == [n * 100_000_000 for n in range(10)]
+
+
+def test_our_own_words_are_read_back() -> None:
+    data = gdp.beginning(CAPS) + gdp.buffer(b"one", 5, delta=True)
+    _, _, found = gdp.Parser(2000).feed(data)
+    assert found == gdp.Buffer(b"one", 5, delta=True)
+
+
+@pytest.mark.parametrize("data", [bytes([9]) * 62, gdp.buffer(bytes(200), 0, delta=False)])
+def test_what_is_no_gdp_or_too_long_is_refused(data: bytes) -> None:
+    with pytest.raises(gdp.Broken):
+        gdp.Parser(100).feed(data)

@@ -19,6 +19,19 @@ def test_prefixed_data_round_trips() -> None:
 def test_wrong_lengths_are_errors(data: bytes) -> None:
     with pytest.raises(BitstreamError):
         list(h264.nals(data))
+    assert not h264.is_whole(data)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=9), min_size=1), st.integers(0, 8))
+def test_what_is_whole_can_be_taken_apart(units: list[bytes], missing: int) -> None:
+    data = h264.prefixed(units)
+    assert h264.is_whole(data)
+    cut = data[: len(data) - missing]
+    try:
+        whole = bool(list(h264.nals(cut)))
+    except BitstreamError:
+        whole = False
+    assert h264.is_whole(cut) == whole
 
 
 def test_start_codes_of_three_and_four_bytes_and_trailing_zeros() -> None:

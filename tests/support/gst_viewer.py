@@ -4,7 +4,8 @@
 `calls`: their ids; `relay`: by TURN alone; `loss`: so much of what comes is thrown
 away, from the first picture on). Then one
 line a second is printed: of each call `state`, `frames`, `lost` (RTP packets missing), `sound`
-(packets), `ended` (the reason). A line `end ID` ends a call, the end of the input all.
+(packets), `ended` (the reason). A line `begin ID` begins another call, `end ID` ends one, the end
+of the input all.
 """
 
 import asyncio
@@ -152,17 +153,22 @@ async def main() -> None:
             message = AnswerMedia(to=device, call=call, **part)
             tasks.create_task(socket.send(encode(message)))
 
-        for call in wanted["calls"]:
-            calls[call] = Receiver(
-                ice, lambda part, call=call: answer(call, part), loss=wanted.get("loss", 0.0)
-            )
+        async def begin(call: str) -> None:
+            loss = wanted.get("loss", 0.0)
+            calls[call] = Receiver(ice, lambda part: answer(call, part), loss=loss)
             await socket.send(encode(RequestMedia(to=device, call=call, kind="live")))
+
+        for call in wanted["calls"]:
+            await begin(call)
         listening = tasks.create_task(_listen(socket, calls))
         telling = tasks.create_task(_tell(calls))
         while line := await lines.readline():
-            call = line.decode().split()[1]
-            await socket.send(encode(EndMedia(to=device, call=call, reason="")))
-            calls.pop(call).stop()
+            word, call = line.decode().split()
+            if word == "begin":
+                await begin(call)
+            else:
+                await socket.send(encode(EndMedia(to=device, call=call, reason="")))
+                calls.pop(call).stop()
         listening.cancel()
         telling.cancel()
 

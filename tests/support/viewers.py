@@ -31,9 +31,19 @@ class Viewers:
         """Whether every call has brought so many pictures."""
         return bool(self.told) and all(call["frames"] >= frames for call in self.told.values())
 
+    def frames(self, call: str) -> int:
+        """How many pictures a call has brought."""
+        return int(self.told.get(call, {}).get("frames", 0))
+
+    def begin(self, call: str) -> None:
+        self._say(f"begin {call}")
+
     def end(self, call: str) -> None:
+        self._say(f"end {call}")
+
+    def _say(self, line: str) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(f"end {call}\n")
+        self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
 
 

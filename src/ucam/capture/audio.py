@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ucam.capture.coded import Sound
 from ucam.capture.config import Audio
 from ucam.capture.feed import Feed, NoSource
-from ucam.capture.pipeline import Pipeline, PipelineError, Sound
-from ucam.capture.sources import Machine, quoted
+from ucam.capture.pipeline import Pipeline, PipelineError
+from ucam.capture.sources import SINK, Machine, quoted
 from ucam.media.track import AudioTrack
 
 _log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ ENCODER = (
     " ! opusenc frame-size=20 bitrate=48000 complexity=5"
 )
 # Not async: a source that waits for its first second would never let the pipeline begin.
-APPSINK = "appsink name=out emit-signals=true sync=false async=false max-buffers=256"
+NOT_ASYNC = "async=false"
 # A beep of 40 ms a second. Its samples are counted from running time 0, a full second of UTC; it
 # may come a buffer (2 ms) early.
 TEST = (
@@ -101,7 +102,7 @@ class Microphone:
         self.feed.name = f"microphone {name}"
         _log.info("%s: Opus", self.feed.name)
         self._end = on_end
-        text = f"{launch} ! {ENCODER} ! {APPSINK}"
+        text = f"{launch} ! {ENCODER} ! {SINK} {NOT_ASYNC}"
         try:
             return Pipeline(name, text, Sound, self._take, on_end, on_the_second=name == "test")
         except PipelineError as error:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ucam.capture import gdp
-from ucam.capture.callhost import CallHandlers, CallHost, RemoteCall
+from ucam.capture.callhost import CallHost
 from ucam.capture.calllimit import CallLimit
 from ucam.capture.callmessages import Setup
 from ucam.capture.callsdp import IceSetup, ice_setup, profile_level_id
 from ucam.capture.camera import Captured
-from ucam.capture.pipeline import Picture
+from ucam.capture.coded import Picture
+from ucam.capture.remotecall import CallHandlers, RemoteCall
 from ucam.capture.run import Run
 from ucam.protocol.messages import (
     AnswerMedia,

@@ -14,18 +14,19 @@ from dataclasses import dataclass, replace
 
 from ucam.capture.audio import Microphone
 from ucam.capture.clock import CaptureClock
+from ucam.capture.coded import Picture, Sound
 from ucam.capture.config import Audio, Video
 from ucam.capture.drift import Drift, Jumped
 from ucam.capture.encoder import Encoder, EncoderError, choose_encoder
 from ucam.capture.feed import Feed, NoSource
 from ucam.capture.gst import ThisMachine, has_element, proves
-from ucam.capture.pipeline import Picture, Pipeline, PipelineError, Sound, fragment_gives
+from ucam.capture.pipeline import Pipeline, PipelineError, fragment_gives
 from ucam.capture.run import Run
 from ucam.capture.sources import Machine, Plan, SourceError, launch_text, plan
 from ucam.capture.systemclock import SystemClock
 from ucam.media.access_unit import AccessUnit
 from ucam.media.errors import MediaError
-from ucam.media.h264 import nals
+from ucam.media.h264 import is_whole
 from ucam.media.track import VideoTrack
 
 _log = logging.getLogger(__name__)
@@ -191,7 +192,7 @@ class Camera:
 
     def _take(self, picture: Picture) -> None:
         self._feed.came()
-        if not _is_well_formed(picture.data):
+        if not is_whole(picture.data):
             _log.warning(
                 "camera %s: a picture with broken NAL unit lengths is dropped", self.source
             )
@@ -278,10 +279,3 @@ class Camera:
             *(self._run.id, track.codec_string, track.width, track.height),
             ", with sound" if audio is not None else "",
         )
-
-
-def _is_well_formed(data: bytes) -> bool:
-    try:
-        return any(len(nal) > 0 for nal in nals(data))
-    except MediaError:
-        return False

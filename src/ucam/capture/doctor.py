@@ -20,9 +20,11 @@ from ucam.capture.systemclock import SystemClock
 
 # Element → Debian package.
 ELEMENTS = {
-    "appsrc": "gstreamer1.0-plugins-base",
+    "videoconvert": "gstreamer1.0-plugins-base",
     "rtph264pay": "gstreamer1.0-plugins-good",
     "h264parse": "gstreamer1.0-plugins-bad",
+    "gdppay": "gstreamer1.0-plugins-bad",
+    "srtpenc": "gstreamer1.0-plugins-bad",
     "webrtcbin": "gstreamer1.0-plugins-bad",
     "nicesrc": "gstreamer1.0-nice",
     "clockoverlay": "gstreamer1.0-x",

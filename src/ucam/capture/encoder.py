@@ -52,7 +52,8 @@ def encoder_launch(encoder: Encoder, video: Video) -> str:
     match encoder.name:
         case "x264enc":
             return (
-                "x264enc name=encoder tune=zerolatency speed-preset=superfast bframes=0"
+                # An access unit delimiter would be a packet of its own for every viewer.
+                "x264enc name=encoder tune=zerolatency speed-preset=superfast bframes=0 aud=false"
                 f" key-int-max={interval} bitrate={max(1, bits // 1000)}"
                 " ! capsfilter caps=video/x-h264,profile=constrained-baseline"
             )

@@ -1,10 +1,11 @@
-"""GStreamer Data Protocol 1.0: what `gdpdepay` reads from a pipe, as bytes.
+"""GStreamer Data Protocol 1.0: what `gdpdepay` reads from a pipe, and what `gdppay` writes.
 
 A packet is a header of 62 bytes, big-endian, and a payload: a buffer's bytes, or caps and events
 as GStreamer writes them as text. Without checksums: pipes lose nothing.
 """
 
 import struct
+from dataclasses import dataclass
 
 _HEADER = struct.Struct(">BBBxHIQQQQH14xHH")
 _VERSION = (1, 0)
@@ -23,6 +24,75 @@ _SEGMENT_TEXT = (
 _STREAM_TEXT = (
     "GstEventStreamStart, stream-id=(string)camera, flags=(GstStreamFlags)GST_STREAM_FLAG_NONE;"
 )
+
+
+class Broken(ValueError):  # noqa: N818 - the pipe is
+    """What was read is no GDP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """`pts_ns`: None where it has none. `delta`: it depends on those before it."""
+
+    data: bytes
+    pts_ns: int | None
+    delta: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """Buffers are of this kind from here on."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What time stamps mean from here on: an event that holds a `GstSegment`, as text."""
+
+    text: str
+
+
+Packet = Buffer | Caps | Segment
+
+
+class Parser:
+    """What comes through a pipe in pieces of any size; payloads of at most `max_payload` bytes."""
+
+    def __init__(self, max_payload: int) -> None:
+        self._max_payload = max_payload
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[Packet]:
+        """The packets that are whole now, of kinds that matter; raises `Broken`."""
+        if self._rest:
+            data = self._rest + data
+        found: list[Packet] = []
+        start, size = 0, len(data)
+        while size - start >= _HEADER.size:
+            major, _, _, kind, length, pts_ns, _, _, _, flags, _, _ = _HEADER.unpack_from(
+                data, start
+            )
+            if major != _VERSION[0] or length > self._max_payload:
+                raise Broken(f"version {major}, {length} bytes")
+            end = start + _HEADER.size + length
+            if end > size:
+                break
+            payload = data[start + _HEADER.size : end]
+            if kind == _BUFFER:
+                time_ns = None if pts_ns == _NONE else pts_ns
+                found.append(Buffer(payload, time_ns, bool(flags & DELTA_UNIT)))
+            elif kind == _CAPS:
+                found.append(Caps(_read_text(payload)))
+            elif kind == _EVENT + _SEGMENT:
+                found.append(Segment(_read_text(payload)))
+            start = end
+        self._rest = data[start:]
+        return found
+
+
+def _read_text(payload: bytes) -> str:
+    return payload.rstrip(b"\0").decode(errors="replace")
 
 
 def beginning(caps: str) -> bytes:

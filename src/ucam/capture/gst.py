@@ -9,22 +9,19 @@ from typing import Any
 import gi
 
 gi.require_version("Gst", "1.0")
-gi.require_version("GstApp", "1.0")
 gi.require_version("GstVideo", "1.0")
 gi.require_version("GstSdp", "1.0")
 gi.require_version("GstWebRTC", "1.0")
 with warnings.catch_warnings():
     # PyGObject 3.42's importer is older than Python 3.11's import protocol, and works all the same.
     warnings.simplefilter("ignore", ImportWarning)
-    # GstApp is imported for its effect: without it an appsink has no try_pull_sample in Python.
-    from gi.repository import GLib, Gst, GstApp, GstSdp, GstVideo, GstWebRTC
+    from gi.repository import GLib, Gst, GstSdp, GstVideo, GstWebRTC
 
 Gst.init(None)
 
 __all__ = [
     "GLib",
     "Gst",
-    "GstApp",
     "GstSdp",
     "GstVideo",
     "GstWebRTC",

@@ -5,56 +5,31 @@ picture compares with `time.monotonic_ns()` and with what other pipelines give.
 """
 
 import asyncio
+import contextlib
+import fcntl
 import logging
+import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
-from ucam.capture import counter
+from ucam.capture import counter, gdp
+from ucam.capture.coded import Coded, Format, read_format
 from ucam.capture.gst import GLib, Gst, GstVideo, structure
 from ucam.capture.sources import DEPAYLOADERS, PARSERS, Gives
-from ucam.media.avcc import parse_avcc
 from ucam.media.errors import MediaError
-from ucam.media.hvcc import parse_hvcc
 
 _log = logging.getLogger(__name__)
 # Unsigned: from here on, a time is negative or none.
 BEFORE_ALL = 1 << 63
+# As much as Linux gives to anybody: when the loop is away for longer, the source waits.
+PIPE_BYTES = 1 << 20
+READ_BYTES = 1 << 16
+MAX_ITEM_BYTES = 1 << 26
 
 
 class PipelineError(ValueError):
     """A pipeline that can't be built; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """What a stretch of pictures or sound has in common. `caps`: a `Gst.Caps`, with profile and
-    level. `parameter_sets`: of pictures. `channels`: of sound.
-    """
-
-    caps: Any
-    codec: Literal["h264", "h265", "opus"]
-    parameter_sets: tuple[bytes, ...] = ()
-    channels: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Coded:
-    """What a pipeline gives. `clock_ns`: capture time on the monotonic clock."""
-
-    data: bytes
-    clock_ns: int
-    keyframe: bool
-    format: Format
-
-
-class Picture(Coded):
-    """One coded picture."""
-
-
-class Sound(Coded):
-    """One frame of Opus, 20 ms; each is a keyframe."""
 
 
 Item = TypeVar("Item", bound=Coded)
@@ -118,32 +93,41 @@ class Pipeline(Generic[Item]):
             self._pipeline: Any = Gst.parse_launch(launch)
         except GLib.Error as error:
             raise PipelineError(f"source {name}: {error.message}") from None
-        self._loops, self._fragment = loops, fragment
-        self._seeks_done = 0
+        self._seeks = 0
         self._selected = ""  # what an IP camera sends
         self._format: Format | None = None
         self._pipeline.use_clock(Gst.SystemClock.obtain())
         if on_the_second:
             self._pipeline.set_start_time(Gst.CLOCK_TIME_NONE)
             self._pipeline.set_base_time(time.monotonic_ns() + 10**9 - time.time_ns() % 10**9)
-        self._sink = self._pipeline.get_by_name("out")
-        self._listening = [(self._sink, self._sink.connect("new-sample", self._wake))]
+        self._out = self._pipeline.get_by_name("out")
+        self._pipe, self._pipe_end = _new_pipe()
+        self._pipeline.get_by_name("pipe").set_property("fd", self._pipe_end)
+        self._parser = gdp.Parser(MAX_ITEM_BYTES)
+        self._segment: Any = Gst.Segment()
+        self._listening: list[tuple[Any, int]] = []
+        self._probes: list[tuple[Any, int]] = []
         if (rtsp := self._pipeline.get_by_name("rtsp")) is not None:
             self._listening.append((rtsp, rtsp.connect("select-stream", self._select_stream)))
             self._listening.append((rtsp, rtsp.connect("pad-added", self._link_stream)))
         self._listening += counter.count(self._pipeline)
+        # A text from the configuration must show whether it is live.
+        self._paced = self._out if fragment else None
+        if loops:
+            self._paced = self._pipeline.get_by_name("pace")
+            self._loop_by_seeks()
         self._bus = self._pipeline.get_bus()
         self._loop.add_reader(self._bus.get_pollfd().fd, self._read_bus)
+        self._loop.add_reader(self._pipe, self._read_pipe)
 
     async def start(self) -> None:
         """Set it going; what fails comes by `on_end`."""
-        # A clip waits for its first seek; a fragment must show whether it is live.
-        waits = self._loops or self._fragment
+        # What isn't live goes on when it has its first picture: see `_read_bus`.
+        waits = self._paced is not None
         state = Gst.State.PAUSED if waits else Gst.State.PLAYING
         result = await asyncio.to_thread(self._pipeline.set_state, state)
-        if self._fragment and result != Gst.StateChangeReturn.FAILURE:
-            # What isn't live would run as fast as it can.
-            self._sink.set_property("sync", result != Gst.StateChangeReturn.NO_PREROLL)
+        if waits and result == Gst.StateChangeReturn.NO_PREROLL:
+            self._paced = None  # it is live
             result = await asyncio.to_thread(self._pipeline.set_state, Gst.State.PLAYING)
         if result == Gst.StateChangeReturn.FAILURE:
             self._read_bus()  # the element's own words, if it left any
@@ -153,53 +137,58 @@ class Pipeline(Generic[Item]):
         """Take it down. Nothing is called back afterwards."""
         self._on_end = None
         self._loop.remove_reader(self._bus.get_pollfd().fd)
+        self._loop.remove_reader(self._pipe)
         await asyncio.to_thread(self._pipeline.set_state, Gst.State.NULL)
         # GObject's closures hold us and we hold their objects: Python's collector can't see
         # through that, and what the elements hold would stay.
         for element, handler in self._listening:
             element.disconnect(handler)
+        for pad, probe in self._probes:
+            pad.remove_probe(probe)
         self._listening.clear()
-        self._pipeline = self._sink = self._bus = None
+        self._probes.clear()
+        self._pipeline = self._out = self._paced = self._bus = None
+        os.close(self._pipe)
+        os.close(self._pipe_end)
 
     def force_keyframe(self) -> None:
         """Ask the encoder, wherever it is upstream, for a keyframe now."""
         if self._on_end is None:
             return
         event = GstVideo.video_event_new_upstream_force_key_unit(Gst.CLOCK_TIME_NONE, True, 0)
-        self._sink.get_static_pad("sink").push_event(event)
+        self._out.get_static_pad("sink").push_event(event)
 
-    def _wake(self, _sink: Any) -> Any:
-        # On GStreamer's thread: only ring the bell, the appsink holds the sample.
-        self._loop.call_soon_threadsafe(self._drain)
-        return Gst.FlowReturn.OK
-
-    def _drain(self) -> None:
+    def _read_pipe(self) -> None:
         while self._on_end is not None:
-            sample = self._sink.try_pull_sample(0)
-            if sample is None:
-                return
             try:
-                item = self._read_sample(sample)
-            except MediaError as error:
-                self._end(f"what it gives can't be understood: {error}")
+                data = os.read(self._pipe, READ_BYTES)
+                for found in self._parser.feed(data):
+                    self._take(found)
+            except BlockingIOError:
                 return
-            if item is not None:
-                self._on_item(item)
+            except (gdp.Broken, MediaError) as error:
+                self._end(f"what it gives can't be understood: {error}")
+            if len(data) < READ_BYTES:
+                return
 
-    def _read_sample(self, sample: Any) -> Item | None:
-        caps = sample.get_caps()
-        if self._format is None or not caps.is_equal(self._format.caps):
-            self._format = _read_format(caps)
-        buffer = sample.get_buffer()
-        # Encoders may shift their time stamps (x264enc by 1000 h); the segment undoes that.
-        running_ns = sample.get_segment().to_running_time(Gst.Format.TIME, buffer.pts)
-        if running_ns >= BEFORE_ALL:
-            _log.debug("what has no time, or one before the start, is passed over")
-            return None
-        clock_ns = self._pipeline.get_base_time() + running_ns
-        keyframe = not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)
-        data = buffer.extract_dup(0, buffer.get_size())
-        return self._item(data, clock_ns, keyframe, self._format)
+    def _take(self, found: gdp.Packet) -> None:
+        match found:
+            case gdp.Caps(text):
+                if self._format is None or self._format.caps != text:
+                    self._format = read_format(text)
+            case gdp.Segment(text):
+                # Encoders may shift their time stamps (x264enc by 1000 h); it undoes that.
+                event = Gst.Structure.new_from_string(text)
+                self._segment = event.get_value("segment").copy()  # what it gives goes with it
+            case gdp.Buffer(data, pts_ns, delta) if self._on_end is not None:
+                running_ns = BEFORE_ALL
+                if pts_ns is not None:
+                    running_ns = self._segment.to_running_time(Gst.Format.TIME, pts_ns)
+                if running_ns >= BEFORE_ALL or self._format is None:
+                    _log.debug("what has no time, or one before the start, is passed over")
+                    return
+                clock_ns = self._pipeline.get_base_time() + running_ns
+                self._on_item(self._item(data, clock_ns, not delta, self._format))
 
     def _read_bus(self) -> None:
         while (message := self._bus.pop()) is not None:
@@ -209,23 +198,55 @@ class Pipeline(Generic[Item]):
                     _log.debug("%s: %s", message.src.get_name(), debug)
                     self._end(f"{error.message.rstrip('.')} ({message.src.get_name()})")
                 case Gst.MessageType.EOS:
+                    self._read_pipe()
                     self._end("the stream ended")
-                case Gst.MessageType.ASYNC_DONE if self._loops:
-                    self._seek_first_or_play()
-                case Gst.MessageType.SEGMENT_DONE if self._loops:
-                    self._seek(Gst.SeekFlags.SEGMENT)
+                case Gst.MessageType.ASYNC_DONE if self._paced is not None:
+                    # It would run as fast as it can.
+                    self._paced.set_property("sync", True)
+                    self._paced = None
+                    self._pipeline.set_state(Gst.State.PLAYING)
 
-    def _seek_first_or_play(self) -> None:
-        self._seeks_done += 1
-        if self._seeks_done == 1:
-            self._seek(Gst.SeekFlags.SEGMENT | Gst.SeekFlags.FLUSH)
-        elif self._seeks_done == 2:
-            self._pipeline.get_by_name("pace").set_property("sync", True)
-            self._pipeline.set_state(Gst.State.PLAYING)
+    def _loop_by_seeks(self) -> None:
+        """A clip's first pictures wait for the first seek, which makes it end as a segment; at each
+        end it is sought again. Neither flushes nor ends of segments get through encoder and gdppay.
+        """
+        kind = Gst.PadProbeType
+        pad = self._pipeline.get_by_name("pace").get_static_pad("sink").get_peer()
+
+        def drop(_pad: Any, _info: Any) -> Any:
+            return Gst.PadProbeReturn.DROP
+
+        def hold(_pad: Any, _info: Any) -> Any:
+            # On GStreamer's thread.
+            self._loop.call_soon_threadsafe(seek)
+            return Gst.PadProbeReturn.OK
+
+        def seek() -> None:
+            if not self._seeks and self._on_end is not None:
+                self._seek(Gst.SeekFlags.SEGMENT | Gst.SeekFlags.FLUSH)
+                pad.remove_probe(self._probes.pop()[1])
+
+        def again(_pad: Any, info: Any) -> Any:
+            # On GStreamer's thread.
+            if info.get_event().type == Gst.EventType.SEGMENT_DONE:
+                self._loop.call_soon_threadsafe(self._seek, Gst.SeekFlags.SEGMENT)
+            return Gst.PadProbeReturn.OK
+
+        for what, probe in (
+            (kind.EVENT_FLUSH, drop),
+            (kind.EVENT_DOWNSTREAM, again),
+            (kind.BLOCK | kind.BUFFER, hold),
+        ):
+            self._probes.append((pad, pad.add_probe(what, probe)))
 
     def _seek(self, flags: Any) -> None:
+        if self._on_end is None:
+            return
         set_, none = Gst.SeekType.SET, Gst.SeekType.NONE
-        if not self._pipeline.seek(1.0, Gst.Format.TIME, flags, set_, 0, none, 0):
+        self._seeks += 1
+        event = Gst.Event.new_seek(1.0, Gst.Format.TIME, flags, set_, 0, none, 0)
+        # Not by the pipeline, whose sink would seek in its pipe.
+        if not self._out.get_static_pad("sink").push_event(event):
             self._end("the clip can't be played from its beginning again")
 
     def _select_stream(self, _rtspsrc: Any, _number: int, caps: Any) -> bool:
@@ -248,7 +269,7 @@ class Pipeline(Generic[Item]):
         launch = f"{DEPAYLOADERS[self._selected]} ! {PARSERS[self._selected]}"
         part = Gst.parse_bin_from_description(launch, True)
         self._pipeline.add(part)
-        part.link(self._sink)
+        part.link(self._out)
         pad.link(part.get_static_pad("sink"))
         part.sync_state_with_parent()
 
@@ -258,13 +279,12 @@ class Pipeline(Generic[Item]):
             on_end(reason)
 
 
-def _read_format(caps: Any) -> Format:
-    with structure(caps) as stream:
-        name = stream.get_name()
-        if name == "audio/x-opus":
-            return Format(caps, "opus", channels=stream.get_value("channels"))
-        record = stream.get_value("codec_data")
-    data = record.extract_dup(0, record.get_size())
-    if name == "video/x-h265":
-        return Format(caps, "h265", parse_hvcc(data))
-    return Format(caps, "h264", parse_avcc(data))
+def _new_pipe() -> tuple[int, int]:
+    """To read, and to write."""
+    reading, writing = os.pipe()
+    for end in (reading, writing):
+        # fdsink waits by poll, which a stop ends; a write that waits would never end.
+        os.set_blocking(end, False)
+    with contextlib.suppress(OSError):  # a user may have so many large ones
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    return reading, writing

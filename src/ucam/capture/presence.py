@@ -1,6 +1,7 @@
 """The camera in the room: its readiness, its status, its viewers, and the storage it learns of."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -30,10 +31,12 @@ from ucam.protocol.messages import (
 
 _log = logging.getLogger(__name__)
 CAPABILITIES = ("live",)
-LOOK_S = 0.25
+# Changes call; what only time changes is seen by looking.
+LOOK_S = 1.0
 STATUS_S = 2.0
 # Changes are told at once, but not more often than this.
 LEAST_S = 0.5
+LEAST_PAUSE_S = 0.05
 
 
 class Presence:
@@ -88,18 +91,18 @@ class Presence:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.room.run())
             tasks.create_task(self.calls.run())
+            pause_s = LOOK_S
             while True:
-                try:
-                    async with asyncio.timeout(LOOK_S):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause_s):
                         await self._look.wait()
-                except TimeoutError:
-                    pass
                 self._look.clear()
-                self._tell_when_due()
+                pause_s = self._tell_when_due()
 
-    def _tell_when_due(self) -> None:
+    def _tell_when_due(self) -> float:
+        """How long until the next look."""
         if not self.room.connected:
-            return
+            return LOOK_S
         now_s = asyncio.get_running_loop().time()
         for viewer in self._roster.missed(self.calls.viewers, now_s):
             _log.info("%s isn't in the room any more; its calls end", viewer)
@@ -108,9 +111,12 @@ class Presence:
         if run is not None and run is not self._ready_run:
             self._say_ready(run)
         fields = self._status()
-        changed = outline(fields) != outline(self._told) and now_s - self._told_s >= LEAST_S
-        if (changed or now_s - self._told_s >= STATUS_S) and self.room.send(Status(fields=fields)):
+        changed = outline(fields) != outline(self._told)
+        due_s = self._told_s + (LEAST_S if changed else STATUS_S)
+        if now_s >= due_s and self.room.send(Status(fields=fields)):
             self._told, self._told_s = fields, now_s
+            return LOOK_S
+        return min(max(due_s - now_s, LEAST_PAUSE_S), LOOK_S)
 
     def _say_ready(self, run: Run) -> None:
         before = self._ready_run

@@ -156,6 +156,8 @@ class Capture:
         if captured.unit.audio:
             self.presence.calls.hear(captured)
             return
+        if not captured.unit.number:
+            self.presence.look()  # a run begins
         self._pictures += 1
         self._newest_us = captured.unit.utc_us if captured.run.boot is None else None
         self.presence.calls.replays = self.camera.replays

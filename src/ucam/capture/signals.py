@@ -14,7 +14,7 @@ from ucam.capture.status import State
 from ucam.capture.watchdog import Watchdog
 
 _log = logging.getLogger(__name__)
-LOOK_S = 0.25
+LOOK_S = 0.5
 HEALTH_S = 2.0
 # Where systemd asks for nothing it costs nothing.
 WATCHDOG_S = 1.0

@@ -1,8 +1,8 @@
 """From `[video] source` to the launch description of a GStreamer pipeline: texts only.
 
-Every pipeline ends in an appsink named `out` that gives access units of H.264 or H.265,
-length-prefixed, with the parameter sets in its caps. Sources of pictures go through one encoder;
-what is coded already passes through untouched.
+Every pipeline ends in a pipe, behind an element named `out`: access units of H.264 or H.265,
+length-prefixed, with the parameter sets in their caps, as `gdp` reads them. Sources of pictures go
+through one encoder; what is coded already passes through untouched.
 """
 
 from dataclasses import dataclass, replace
@@ -22,9 +22,13 @@ PARSERS = {
     "H265": "h265parse ! capsfilter caps=video/x-h265,stream-format=hvc1,alignment=au",
 }
 DEPAYLOADERS = {"H264": "rtph264depay", "H265": "rtph265depay"}
-# Bounded: when the event loop is away for long, the source waits, and drops pictures before the
-# encoder, where a missing one breaks nothing.
-APPSINK = "appsink name=out emit-signals=true sync=false max-buffers=64"
+# No Python runs in GStreamer's threads for a picture. A pipe is bounded: when the event loop is
+# away for long, the source waits, and drops pictures before the encoder, where a missing one breaks
+# nothing. `out` waits for the time of what isn't live.
+SINK = (
+    "clocksync name=out sync=false ! gdppay crc-header=false crc-payload=false"
+    " ! fdsink name=pipe sync=false"
+)
 # Read by people and by tesseract: monospaced, large, white on a dark shade.
 CLOCK_FONT = "DejaVu Sans Mono Bold"
 # Pango lays the font out for a picture of 640 points of width, whatever its pixels are.
@@ -107,11 +111,11 @@ def launch_text(source: Plan, video: Video, encoder: Encoder | None) -> str:
     """The whole pipeline. `encoder` None: what the source gives is coded already."""
     if encoder is not None:
         fitted = f"{source.launch} ! {fit(video)}" if source.gives == "unknown" else source.launch
-        return f"{fitted} ! {encoder_launch(encoder, video)} ! {H264_CAPS} ! {APPSINK}"
+        return f"{fitted} ! {encoder_launch(encoder, video)} ! {H264_CAPS} ! {SINK}"
     if source.gives == "H264 or H265":
         # What belongs between the two is linked when the camera has said which it is.
-        return f"{source.launch}  {APPSINK}"
-    return f"{source.launch} ! {PARSERS[source.gives]} ! {APPSINK}"
+        return f"{source.launch}  {SINK}"
+    return f"{source.launch} ! {PARSERS[source.gives]} ! {SINK}"
 
 
 def picture_caps(video: Video) -> str:

@@ -32,6 +32,17 @@ def nals(data: bytes | memoryview) -> Iterator[memoryview]:
         yield view[start:position]
 
 
+def is_whole(data: bytes) -> bool:
+    """Whether length-prefixed data holds NAL units, each with the length that it says."""
+    position, end = 0, len(data)
+    while position + 4 < end:
+        (length,) = _LENGTH.unpack_from(data, position)
+        if not length:
+            return False
+        position += 4 + length
+    return position == end > 0
+
+
 def split_annex_b(data: bytes | memoryview) -> list[bytes]:
     """The NAL units of a byte stream with start codes; what precedes the first is left out."""
     stream = bytes(data)

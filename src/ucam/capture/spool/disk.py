@@ -229,6 +229,11 @@ class DiskSpool:
     def _forget_oldest(self) -> None:
         self._rubbish.append(self.segments.popleft().path)
 
+    @property
+    def is_tidy(self) -> bool:
+        """Whether there is nothing for `tidy` to do."""
+        return not (self._rubbish or self._gaps.changed or self.notes_changed)
+
     async def tidy(self) -> None:
         """Delete what is confirmed, and keep the notes."""
         rubbish, self._rubbish = self._rubbish, []

@@ -223,9 +223,11 @@ class Spool:
         self._opened.set()
         while True:
             await asyncio.sleep(WRITE_S)
-            # A step that has begun goes to its end, so that it is known what is on the disk.
-            self._step = asyncio.ensure_future(self._keep_up(away()))
-            await asyncio.shield(self._step)
+            is_away = away()
+            if is_away or self._spools or self.waits_for_clock or not self._disk.is_tidy:
+                # A step that has begun goes to its end, so that it is known what is on the disk.
+                self._step = asyncio.ensure_future(self._keep_up(is_away))
+                await asyncio.shield(self._step)
 
     async def close(self) -> None:
         """Nothing more is captured or sent: what is not confirmed goes to the disk."""
