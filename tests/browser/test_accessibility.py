@@ -8,10 +8,17 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from browser.conftest import RESULTS
 from support.site import Site, wait_until
 
 pytestmark = pytest.mark.browser
 AXE = Path(__file__).parent.parent.parent / "ui" / "node_modules" / "axe-core" / "axe.min.js"
+# Colours glide when the theme changes: what is judged and pictured is what stays.
+SETTLED = """async () => {
+  await new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)));
+  await Promise.allSettled(document.getAnimations().map((one) =>
+    one.effect.getTiming().iterations === Infinity ? null : one.finished));
+}"""
 RUN = "async () => (await axe.run(document, { resultTypes: ['violations'] })).violations"
 # Pages, and what is there when a page is no longer loading.
 PAGES = {
@@ -27,13 +34,16 @@ FOCUSED = "(document.activeElement.ariaLabel ?? document.activeElement.innerText
 
 
 def violations(page: Page, where: str) -> list[str]:
-    """What axe-core finds, in both themes, on a desktop and on a phone."""
+    """What axe-core finds, in both themes, on a desktop and on a phone; and a picture of each."""
     page.evaluate(AXE.read_text())
     found = []
+    name = where.strip("/").partition("/")[0] or "live"
     for theme in ("dark", "light"):
         page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
         for width, height in ((1440, 900), (390, 844)):
             page.set_viewport_size({"width": width, "height": height})
+            page.evaluate(SETTLED)
+            page.screenshot(path=RESULTS / f"{name}-{theme}-{width}.png")
             result: list[dict[str, Any]] = page.evaluate(RUN)
             found += [
                 f"{where}, {theme}, {width} px: {rule['help']}: {node['html']}"
