@@ -171,7 +171,7 @@ async function whole(answer: Response, heard: () => void): Promise<Uint8Array<Ar
 
 /** Of Chromium alone, under two names so far. */
 const PERMISSIONS = ['local-network', 'local-network-access'];
-const LOCAL = /^(localhost|127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|\[|[^.]+\.local$)/;
+const LOCAL = /^(localhost|127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|\[(::1|f[cd]|fe80:)|[^.]+\.local$)/;
 
 export type Reach = 'granted' | 'prompt' | 'denied';
 
