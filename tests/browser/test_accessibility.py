@@ -12,6 +12,7 @@ from browser.conftest import RESULTS
 from support.site import Site, wait_until
 
 pytestmark = pytest.mark.browser
+PICTURES = RESULTS / "pages"
 AXE = Path(__file__).parent.parent.parent / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 # Colours glide when the theme changes: what is judged and pictured is what stays.
 SETTLED = """async () => {
@@ -22,9 +23,9 @@ SETTLED = """async () => {
 RUN = "async () => (await axe.run(document, { resultTypes: ['violations'] })).violations"
 # Pages, and what is there when a page is no longer loading.
 PAGES = {
-    "/": "[data-jid] .rec",
+    "/": "[data-jid][data-state=live]",
     "/camera/yard@shop.loc": ".head .rec",
-    "/recordings": ".lines li",
+    "/recordings": "figure:last-child .video[data-utc]",
     "/health": "table",
     "/room": ".pres li:nth-child(3)",
     "/settings": ".ro code",
@@ -43,7 +44,7 @@ def violations(page: Page, where: str) -> list[str]:
         for width, height in ((1440, 900), (390, 844)):
             page.set_viewport_size({"width": width, "height": height})
             page.evaluate(SETTLED)
-            page.screenshot(path=RESULTS / f"{name}-{theme}-{width}.png")
+            page.screenshot(path=PICTURES / f"{name}-{theme}-{width}.png")
             result: list[dict[str, Any]] = page.evaluate(RUN)
             found += [
                 f"{where}, {theme}, {width} px: {rule['help']}: {node['html']}"
@@ -58,7 +59,7 @@ def test_pages_have_no_accessibility_faults(
     page: Page, site: Site, path: str, record_property: Callable[[str, object], None]
 ) -> None:
     page.goto(site.url + path)
-    expect(page.locator(PAGES[path]).first).to_be_visible()
+    expect(page.locator(PAGES[path]).first).to_be_visible(timeout=30_000)
     found = violations(page, path)
     record_property(
         "measured", f"{path}: {len(found)} accessibility faults by axe, 2 themes, 2 widths"
