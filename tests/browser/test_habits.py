@@ -1,12 +1,13 @@
 """What a person expects of a page: installing, no network, links, keys, notices, no jumping."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.conftest import RESULTS
+from browser.conftest import NEARBY, RESULTS
 from support.site import Site, wait_until
 
 pytestmark = pytest.mark.browser
@@ -20,6 +21,13 @@ new PerformanceObserver((list) => {
 """
 PAINTS = """() => Object.fromEntries(
   performance.getEntriesByType('paint').map((one) => [one.name, one.startTime]))"""
+# Scripts that were there before the first paint, as they came over the network.
+SCRIPT_BYTES = """() => performance.getEntriesByType('resource')
+  .filter((one) => one.name.endsWith('.js') && one.startTime <
+    performance.getEntriesByName('first-contentful-paint')[0].startTime)
+  .reduce((sum, one) => sum + one.encodedBodySize, 0)"""
+ELSEWHERE = """() => performance.getEntriesByType('resource')
+  .map((one) => new URL(one.name)).filter((url) => url.host !== location.host).map(String)"""
 HIDDEN = """
 const get = () => (window.away ? 'hidden' : 'visible');
 Object.defineProperty(document, 'visibilityState', { get });
@@ -53,15 +61,23 @@ def test_without_a_network_it_says_so(page: Page, site: Site) -> None:
     expect(page.get_by_role("heading", name="Health")).to_be_visible()
 
 
-def test_nothing_jumps_while_it_loads(page: Page, site: Site) -> None:
+def test_nothing_jumps_while_it_loads(
+    page: Page, site: Site, record_property: Callable[[str, object], None]
+) -> None:
     page.add_init_script(MEASURE)
     page.goto(site.url)
     expect(page.locator("[data-jid][data-state=live]")).to_have_count(3, timeout=20_000)
     page.wait_for_timeout(1_000)
     paints = page.evaluate(PAINTS)
     moved = page.evaluate("window.moved")
-    print(f"first paint {paints['first-paint']:.0f} ms, layout shift {moved:.3f}")
+    script = page.evaluate(SCRIPT_BYTES)
+    painted = paints["first-contentful-paint"]
+    told = f"first paint {painted:.0f} ms, layout shift {moved:.3f}, script {script / 1000:.1f} kB"
+    record_property("measured", f"the live page: {told}")
     assert moved < 0.05, "Web Vitals call 0.1 good"
+    assert 10_000 < script <= 60_000
+    others = page.evaluate(ELSEWHERE)
+    assert [one for one in others if NEARBY not in one] == [], "nothing from other hosts"
 
 
 def test_a_link_names_camera_and_moment(page: Page, site: Site) -> None:
@@ -145,3 +161,26 @@ def test_health_room_and_settings(page: Page, site: Site) -> None:
             page.set_viewport_size({"width": width, "height": height})
             page.wait_for_timeout(300)
             page.screenshot(path=RESULTS / f"{page_name}-{scheme}-{width}.png")
+
+
+def test_a_code_made_in_settings_sets_a_camera_up(page: Page, site: Site) -> None:
+    site.cameras["till"].kill()
+    try:
+        page.goto(f"{site.url}/settings#invites")
+        row = page.locator("#invites .ro", has_text="Till")
+        row.get_by_role("button", name="Set up this camera").click(timeout=30_000)
+        sheet = page.get_by_role("region", name="Code for Till")
+        expect(sheet.get_by_role("img", name="as a QR code")).to_be_visible()
+        page.screenshot(path=RESULTS / "settings-code-1440.png")
+        command = sheet.locator("code").inner_text()
+        code = command.removeprefix(f"ucam enroll {site.url} ")
+        assert re.fullmatch("[B-Z]{4}-[B-Z]{4}", code), command
+        assert site.post("/enroll", {"code": code})["jid"] == "till@shop.loc"
+        sheet.get_by_role("button", name="Cancel").click()
+        expect(sheet).to_have_count(0)
+        page.goto(f"{site.url}/health")
+        log = page.get_by_role("region", name="What happened")
+        expect(log.get_by_text("made a code to set Till up.")).to_be_visible(timeout=20_000)
+        expect(log.get_by_text("was set up with a code.")).to_be_visible()
+    finally:
+        site.cameras["till"].start()

@@ -1,5 +1,5 @@
 import './ucam.css';
-import { render } from 'preact';
+import { options, render } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { app, go, Link, useNow, usePath } from './view/base.tsx';
 import { CameraPage } from './view/camera.tsx';
@@ -19,6 +19,9 @@ const RoomPage = later('room', 'Room', async () => (await import('./view/room.ts
 const Settings = later('settings', 'Settings', async () => {
   return (await import('./view/settings.tsx')).Settings;
 });
+
+// Drawing waits until what was pressed is done: what a seek asks of the storage goes out before it.
+options.debounceRendering = (draw) => setTimeout(draw);
 
 const linkToken = takeLinkToken();
 // A link opened in a tab that already shows the login changes only the fragment.

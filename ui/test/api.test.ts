@@ -66,3 +66,25 @@ test('the audit log', async () => {
   ]);
   assert.match(asked[0] ?? '', /from=2026-09-17T00%3A00%3A00Z&to=/);
 });
+
+test('a token for one storage, its life counted by this browser', async () => {
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const token = `${part({})}.${part({ iat: 1000, exp: 4600 })}.x`;
+  answering(200, { token, expires: 'later' });
+  const found = await api.playbackToken('storage@shop.loc');
+  assert.equal(found?.token, token);
+  assert.ok(Math.abs((found?.until ?? 0) - Date.now() - 3_600_000) < 5_000);
+  assert.deepEqual(asked, ['POST /playback Bearer T']);
+  answering(404, { error: {} });
+  assert.equal(await api.playbackToken('storage@shop.loc'), null);
+});
+
+test('codes: for whom, made, and none to be had', async () => {
+  const device = { jid: 'till@shop.loc', role: 'device', back: false };
+  answering(200, { devices: [device] });
+  assert.deepEqual(await api.invitable(), [device]);
+  answering(403, { error: {} });
+  assert.equal(await api.invitable(), null);
+  answering(429, { error: {} });
+  assert.equal(await api.invite('till@shop.loc'), null);
+});

@@ -138,4 +138,12 @@ test('pages of the same network need no leave', async () => {
   for (const host of ['localhost', '127.0.0.1', '192.168.1.4', '172.20.0.9', '[::1]', 'nas.local']) {
     assert.equal(await mayReachLocal(host), 'granted', host);
   }
+  const query = async ({ name }: { name: string }) => {
+    if (name !== 'local-network-access') throw new TypeError('no such permission');
+    return { state: 'prompt' };
+  };
+  Object.defineProperty(navigator, 'permissions', { value: { query }, configurable: true });
+  for (const host of ['cams.example.com', '[2001:db8::1]', '172.40.0.1', 'x.local.example.com']) {
+    assert.equal(await mayReachLocal(host), 'prompt', host);
+  }
 });

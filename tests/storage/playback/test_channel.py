@@ -110,11 +110,14 @@ async def test_an_aborted_answer_ends_and_others_go_on() -> None:
 
     wire = FakeWire()
     wire.counts = True
-    found = channel(wire, handle)
+    called_off: list[bytes] = []
+    found = Channel(wire, handle, HERE, closed=lambda: False, forget=called_off.append)
     found.message(ask(1))
     found.message(ask(2))
     await until(lambda: wire.bufferedAmount > HIGH_BYTES)
     found.message(json.dumps({"id": 1, "abort": True}))
+    found.message(json.dumps({"id": 9, "abort": True}))
+    assert called_off == [b"\0\0\0\1"], "what waits of it needn't leave"
     await asyncio.sleep(0.01)
     had = len(wire.body(1))
     wire.counts, wire.bufferedAmount = False, 0

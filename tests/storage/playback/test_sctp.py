@@ -292,6 +292,27 @@ def test_the_peer_shuts_down() -> None:
     run(*links(0.04), work)
 
 
+def test_what_was_called_off_does_not_stand_before_what_is_wanted() -> None:
+    async def work(pair: Pair) -> None:
+        (called_off, wanted), rest = (b"\0\0\0\1", b"\0\0\0\2"), bytes(16_000)
+        for _ in range(15):
+            pair.wire.send(called_off + rest)
+        await asyncio.sleep(0.001)
+        pair.wire.send("a head, which is text")
+        sctp.forget(pair.wire, called_off)
+        pair.wire.send(wanted + rest)
+        got = [await pair.received.get()]
+        while got[-1] != wanted + rest:
+            got.append(await pair.received.get())
+        # What had begun to leave, the head, and what is wanted; all of it whole and in order.
+        assert len(got) <= 5
+        assert set(got[:-2]) <= {called_off + rest}
+        assert got[-2] == "a head, which is text"
+        assert pair.wire.bufferedAmount == 0
+
+    run(*links(0.04), work)
+
+
 def test_closing_a_channel_sends_what_waits_first() -> None:
     async def work(pair: Pair) -> None:
         far_closed = asyncio.Event()

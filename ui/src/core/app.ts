@@ -16,6 +16,8 @@ import { startWorker } from './worker.ts';
 
 const DAY = 86_400;
 const TAPE_MS = 60_000;
+/** The address of a storage that a person has asked to be reached directly. */
+const NEAR = 'ucam.near';
 /** The server's close codes: sign in again (or with a newer token), and no access any more. */
 const SIGN_IN_AGAIN = 4401;
 const NO_ACCESS = 4403;
@@ -117,7 +119,9 @@ export class App {
       const near = new Near({
         origin: () => this.room.online(storage)?.status?.https ?? null,
         token: () => this.api.playbackToken(storage),
-        mayReach: async () => (await mayReachLocal()) === 'granted',
+        mayReach: async () =>
+          (await mayReachLocal()) === 'granted' ||
+          localStorage.getItem(NEAR) === this.room.online(storage)?.status?.https,
         changed: () => this.store.changed(),
       });
       entry = { channel: new RecordingsChannel(this.#callRoom, peer, near), near, peer: peer() };
@@ -129,7 +133,11 @@ export class App {
   /** A person wants a storage's recordings by the shortest way: the browser may ask about it. */
   async tryNear(storage: string): Promise<void> {
     this.channel(storage);
-    await this.#channels.get(storage)?.near.probe(true);
+    const near = this.#channels.get(storage)?.near;
+    await near?.probe(true);
+    const https = this.room.online(storage)?.status?.https;
+    // Not every browser remembers what it needn't have asked.
+    if (near?.used && https) localStorage.setItem(NEAR, https);
   }
 
   /** The last 24 h of a camera, as far as known; asked for again when it is a minute old. */

@@ -70,7 +70,7 @@ function machine(camera: Camera): Diagnosis | null {
   if (offset >= CLOCK_SECONDS) {
     return {
       fault: `Clock off by ${span(offset)}.`,
-      advice: 'Look at its network time (NTP).',
+      advice: 'Its recordings say times that are as wrong. Look whether it reaches its time server (NTP).',
     };
   }
   const hot = status?.temperature ?? 0;

@@ -151,6 +151,11 @@ export class MediaBuffer {
     return [...new Set(this.#kept.flatMap(({ pictures }) => pictures))].sort((a, b) => a - b);
   }
 
+  /** Up to when there is something, UTC seconds. */
+  get end(): number | null {
+    return this.#kept.at(-1)?.end ?? null;
+  }
+
   /** Drops what lies too far behind, unless the buffer is being written. */
   tidy(): void {
     if (this.#busy === 0) void this.#inTurn(() => this.#evict(BEHIND_BYTES));

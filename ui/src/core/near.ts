@@ -1,20 +1,23 @@
 import type { Answer } from './answers.ts';
 import { MAX_LENGTH } from './answers.ts';
+import { Backoff } from './backoff.ts';
 import type { RequestOptions, Shortcut } from './recordings.ts';
 
 // Recordings over HTTPS from a storage in the viewer's own network. It works where the storage has
 // a certificate that this browser believes; nobody is asked to believe one.
 
 /** A way that answers within this is one in the same network: no channel is quicker there. */
-const NEAR_MS = 25;
+const NEAR_MS = 30;
 const PROBES = 4;
 /** A probe, and what is quick to make, has this long without a byte; ... */
 const SILENCE_MS = 2_500;
 /** ... sheets of pictures and exports are made first. */
 const MAKING_MS = 10_000;
 const MADE = /\/(thumbnails|sheet|export)/;
-/** What failed is tried again after this, and when the network changes. */
+/** What failed is tried again after this, and when the network changes; ... */
 const AGAIN_MS = 60_000;
+/** ... what was slow after this, then twice that and so on: somebody else may have been busy. */
+const SLOW_AGAIN_MS = 4_000;
 /** A token is replaced when this much of its life is left. */
 const TOKEN_MS = 120_000;
 
@@ -41,6 +44,7 @@ export class Near implements Shortcut {
   /** When to probe again (ms), for this address. */
   #againAt = 0;
   #tried: string | null = null;
+  readonly #slow = new Backoff(SLOW_AGAIN_MS, AGAIN_MS);
   #token: NearToken | null = null;
 
   constructor(from: NearSources) {
@@ -90,7 +94,12 @@ export class Near implements Shortcut {
         await this.#ask(origin, '/schema', {}, SILENCE_MS, 'HEAD');
         if (i > 0) times.push(performance.now() - began);
       }
-      if (Math.min(...times) <= NEAR_MS) this.#set(origin);
+      if (Math.min(...times) <= NEAR_MS) {
+        this.#slow.reset();
+        this.#set(origin);
+      } else {
+        this.#againAt = Date.now() + this.#slow.next();
+      }
     } catch {
       // Not reached, not believed, or not let in: the channel is there.
     } finally {
@@ -171,7 +180,7 @@ async function whole(answer: Response, heard: () => void): Promise<Uint8Array<Ar
 
 /** Of Chromium alone, under two names so far. */
 const PERMISSIONS = ['local-network', 'local-network-access'];
-const LOCAL = /^(localhost|127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|\[|[^.]+\.local$)/;
+const LOCAL = /^(localhost|127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|\[(::1|f[cd]|fe80:)|[^.]+\.local$)/;
 
 export type Reach = 'granted' | 'prompt' | 'denied';
 

@@ -41,6 +41,8 @@ const AHEAD_SECONDS = 20;
 const LOOK_MS = 250;
 /** Of a picture that isn't known: less than one of 50 a second. */
 const ABOUT_A_PICTURE = 0.015;
+/** Behind where a picture begins, so that rounding doesn't lead to the one before. */
+const INSIDE = 0.001;
 /** Nothing new for this long at the end of the recordings: they have ended for now. */
 const ENDED_MS = 15_000;
 /** Said when a picture is waited for longer than this. */
@@ -160,9 +162,15 @@ export class Player {
     const shown = this.#target ?? this.#stepped ?? this.#buffer.base + this.#lastFrame;
     const wanted = pictureAfter(this.#buffer.pictures, shown, frames);
     this.pause();
-    // What lies before (or after) all that is there has to be fetched: about where it must be.
-    this.seek(wanted ?? shown + Math.sign(frames) * ABOUT_A_PICTURE);
+    this.seek(wanted ?? this.#outside(shown, frames));
     this.#stepped = wanted;
+  }
+
+  /** Where a picture must be that isn't there yet: behind all that is, or just before it. */
+  #outside(shown: number, frames: number): number {
+    const { end } = this.#buffer;
+    if (frames > 0 && end !== null && end > shown) return end + INSIDE;
+    return shown + Math.sign(frames) * ABOUT_A_PICTURE;
   }
 
   /** Shows this moment (UTC seconds), or the next recorded one when nothing was recorded then. */

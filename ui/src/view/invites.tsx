@@ -41,9 +41,7 @@ export function Inviting({ sections, now }: { sections: Section[]; now: number }
         </p>
       )}
       {devices.length === 0 && (
-        <p class="s m2">
-          Every device is set up. A new one is first named in <code>web.toml</code>, in its location.
-        </p>
+        <p class="s m2">Every device that is named there is set up.</p>
       )}
       {devices.map(({ jid, role, back }) => (
         <div key={jid} class="ro">

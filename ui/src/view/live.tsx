@@ -311,21 +311,21 @@ function NoCamera() {
         <li>
           <b>1</b>
           <span>
-            Name it on the server: add its JID to <code>devices</code> of a location in{' '}
-            <code>web.toml</code>.
+            Name it on the server: a name such as <code>yard@shop.loc</code> among the{' '}
+            <code>devices</code> of a location in <code>web.toml</code>.
           </span>
         </li>
         <li>
           <b>2</b>
           <span>
-            Make its token there: <code>ucam token JID --config web.toml</code>
+            Make a code for it <Link to="/settings#invites">in Settings</Link>.
           </span>
         </li>
         <li>
           <b>3</b>
           <span>
-            Give the token to the camera and start <code>ucam capture</code>. It appears here by
-            itself.
+            On the camera, type the command that stands below the code, and start{' '}
+            <code>ucam capture</code>. It appears here by itself.
           </span>
         </li>
       </ol>

@@ -130,7 +130,7 @@ function fromAudit(entry: AuditEntry, audit: Audit, nameOf: NameOf): Line {
 /** Cameras by their names, storages by their locations'. */
 function nameOf(jid: string): string | undefined {
   for (const section of app.room.sections()) {
-    if (section.storage === jid) return section.title;
+    if (section.storage === jid) return `${section.title}'s storage`;
     const camera = section.cameras.find((one) => one.jid === jid);
     if (camera) return camera.name;
   }

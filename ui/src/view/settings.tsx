@@ -31,12 +31,15 @@ export function Settings() {
   const sections = app.room.sections();
   const [settings, setSettings] = useState<ServerSettings | null>(null);
   useEffect(() => void app.api.settings().then(setSettings), []);
+  // A link from another page names its part; the browser looked before it was there.
+  useEffect(() => document.getElementById(location.hash.slice(1))?.scrollIntoView(), []);
+  const here = usePartInView();
   return (
     <Shell page="settings" title="Settings" header={<TitleHeader title="Settings" now={now} />}>
       <div class="set">
         <nav aria-label="Settings">
           {PARTS.map(([id, title]) => (
-            <a key={id} href={`#${id}`}>
+            <a key={id} href={`#${id}`} aria-current={id === here ? 'true' : undefined}>
               {title}
             </a>
           ))}
@@ -53,6 +56,26 @@ export function Settings() {
       </div>
     </Shell>
   );
+}
+
+/** The part that is read: the last one whose head has come up to the top. */
+function usePartInView(): string {
+  const [here, set] = useState<string>(PARTS[0][0]);
+  useEffect(() => {
+    const look = (): void => {
+      const main = document.getElementById('main');
+      const end = main && main.scrollTop + main.clientHeight >= main.scrollHeight - 2;
+      const passed = PARTS.filter(([id]) => {
+        const top = document.getElementById(id)?.getBoundingClientRect().top;
+        return top !== undefined && top < 160;
+      });
+      set((end && main.scrollTop > 0 ? PARTS.at(-1) : passed.at(-1))?.[0] ?? PARTS[0][0]);
+    };
+    // Whichever element scrolls: it differs between wide and narrow windows.
+    addEventListener('scroll', look, { capture: true, passive: true });
+    return () => removeEventListener('scroll', look, { capture: true });
+  }, []);
+  return here;
 }
 
 interface PartProps {
@@ -181,7 +204,7 @@ function Sessions({ now }: { now: number }) {
       <ul class="who-list">
         {(sessions ?? []).map((one) => (
           <li key={one.id}>
-            <Icon name="live" />
+            <Icon name={/iPhone|iPad|Android/.test(one.device) ? 'phone' : 'laptop'} />
             <span class="ell">
               <b class="b">{one.device}</b>
               <br />

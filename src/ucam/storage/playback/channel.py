@@ -50,7 +50,9 @@ class _Ask(msgspec.Struct, rename="kebab"):
 
 
 class Channel:
-    """Serves one viewer's channel. `closed` tells that sending makes no sense any more."""
+    """Serves one viewer's channel. `closed` tells that sending makes no sense any more; `forget`
+    drops messages with this beginning that were sent and have not left yet.
+    """
 
     def __init__(
         self,
@@ -59,6 +61,7 @@ class Channel:
         locations: frozenset[str],
         *,
         closed: Callable[[], bool],
+        forget: Callable[[bytes], None] = lambda _prefix: None,
         role: str = "player",
         who: str = "",
     ) -> None:
@@ -67,6 +70,7 @@ class Channel:
         self._handle = handle
         self._locations = locations
         self._closed = closed
+        self._forget = forget
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._drained = asyncio.Event()
         self._sending = asyncio.Lock()
@@ -89,6 +93,8 @@ class Channel:
             task = self._tasks.pop(ask.id, None)
             if task is not None:
                 task.cancel()
+                # What waits would stand before the answer that is wanted instead.
+                self._forget(ask.id.to_bytes(4))
             return
         if ask.id in self._tasks:
             return  # one id, one answer

@@ -33,7 +33,8 @@ from ucam.storage.playback.handler import Handler
 _log = logging.getLogger(__name__)
 READ_BYTES = 256 * 1024
 _METHODS: dict[str, Method] = {"GET": "GET", "HEAD": "GET", "PUT": "PUT", "DELETE": "DELETE"}
-MOST_CONNECTIONS = 64
+# A browser keeps up to six.
+MOST_CONNECTIONS = 256
 # A viewer asks every few seconds: longer than uvicorn's 5 s, or each time would be a handshake.
 KEEP_ALIVE_S = 30
 # What a browser remembers of a preflight; Chromium takes 2 h at most.

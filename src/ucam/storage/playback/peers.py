@@ -137,6 +137,7 @@ class Peers:
             self._handler.handle,
             allowed,
             closed=lambda: wire.readyState != "open",
+            forget=lambda prefix: sctp.forget(wire, prefix),
             role=role,
             who=viewer.partition("/")[0],
         )

@@ -23,7 +23,7 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 
-from aiortc import RTCDtlsTransport, rtcpeerconnection
+from aiortc import RTCDataChannel, RTCDtlsTransport, rtcpeerconnection
 from aiortc.rtcsctptransport import DataChunk, RTCSctpTransport, SackChunk
 from aiortc.utils import uint32_gt, uint32_gte
 
@@ -39,6 +39,8 @@ CAP = 3e6
 PEAK = 6e6
 BURST_BYTES = 1_000_000
 NEAR_S = 0.02
+# Whoever calls an answer off has sought elsewhere: as much of the burst as a picture needs is back.
+SOUGHT_BYTES = 400_000
 # The event loop's timers are good to a millisecond or two; at the cap it's ten packets.
 QUANTUM_S = 0.004
 # What a sender that woke late may make good at once: a burst of it fits any queue.
@@ -117,6 +119,21 @@ class Transport(RTCSctpTransport):
         self._tasks: set[asyncio.Task[None]] = set()
 
     # Sending
+
+    def forget(self, channel: RTCDataChannel, prefix: bytes) -> None:
+        """Drop what waits on a channel and begins with `prefix`: nobody wants it any more. What has
+        begun to leave goes on.
+        """
+        waiting = list(self._data_channel_queue)
+        self._data_channel_queue.clear()
+        dropped = 0
+        for item in waiting:
+            if item[0] is channel and item[2].startswith(prefix):
+                dropped += len(item[2])
+            else:
+                self._data_channel_queue.append(item)
+        self._burst = max(self._burst, SOUGHT_BYTES)
+        channel._addBufferedAmount(-dropped)
 
     async def _transmit(self) -> None:
         """Send what window, peer and pace allow; a timer goes on when it was the pace."""
@@ -328,6 +345,12 @@ class Transport(RTCSctpTransport):
         if state == self.State.CLOSED and self._wake is not None:
             self._wake.cancel()
             self._wake = None
+
+
+def forget(channel: RTCDataChannel, prefix: bytes) -> None:
+    """`Transport.forget`, where the channel is on one of ours; else it all goes out."""
+    if isinstance(channel.transport, Transport):
+        channel.transport.forget(channel, prefix)
 
 
 def changed_methods() -> list[str]:
