@@ -110,11 +110,13 @@ class Site:
         cameras_under: Sequence[str] = (),
         web_lines: str = "",
         camera_lines: str = "",
+        spool: str = "",
         **storage: str,
     ) -> None:
         """`cameras`: local part → [video] lines; `publishers`: devices that others play; `host`:
         where web and storage listen; `cameras_under`: a command that runs the cameras;
-        `web_lines`, `camera_lines`: further sections of their files; `storage`: keys of [storage].
+        `web_lines`, `camera_lines`: further sections of their files; `spool`: lines of [spool];
+        `storage`: keys of [storage].
         """
         self.folder = folder
         self.web_port = free_port()
@@ -169,6 +171,7 @@ class Site:
                 url = "{self.url}"
                 [spool]
                 path = "{folder}/{name}/spool"
+                {spool}
                 [video]
                 {video}
                 {camera_lines}
