@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
-from faults.counts import count
+from faults.counts import count, long
 from faults.test_calls import recorded
 from support.site import PERSON, Site, wait_until
 from support.viewers import call_processes, person_token, viewers
@@ -94,6 +94,7 @@ def rotate(site: Site) -> bool:
     return done.returncode == 0
 
 
+@long
 def test_tokens_that_end_and_keys_that_change(tmp_path: Path) -> None:
     """A camera's token lives for ten seconds, its storage's too, and keys change meanwhile."""
     site = Site(
@@ -168,6 +169,7 @@ def test_a_certificate_that_is_renewed_and_one_that_ends(tmp_path: Path) -> None
     assert recorded(site) > 0
 
 
+@long
 def test_an_encoder_that_stands_still(tmp_path: Path) -> None:
     """The program lives and gives nothing: told in ten seconds, the LED frantic, tried again."""
     fifo, led = tmp_path / "encoder", tmp_path / "act"
@@ -206,6 +208,7 @@ def test_an_encoder_that_stands_still(tmp_path: Path) -> None:
     assert told_s < TOLD_WITHIN_S + 2
 
 
+@long
 def test_a_web_application_that_is_away(tmp_path: Path) -> None:
     """Recording doesn't notice; camera, storage and people are back by themselves."""
     site = Site(tmp_path, {"cam1": VIDEO}, chunk_size="5s")
@@ -230,6 +233,7 @@ def test_a_web_application_that_is_away(tmp_path: Path) -> None:
     assert recorded(site) > RATE * WEB_AWAY_S
 
 
+@long
 def test_neither_stun_nor_turn_answers(tmp_path: Path) -> None:
     """The direct way is found without them, in the time that it takes with them."""
     nobody = "192.0.2.7"  # RFC 5737: nobody's

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from faults.chain import FRAME_US, Chain, Stored, wait_until
+from faults.counts import long
 from faults.network import network
 
 pytestmark = pytest.mark.interop
@@ -124,6 +125,7 @@ def test_a_clock_that_steps_moves_neither_order_nor_spacing(
         assert gap.reason == "the camera's clock went back"
 
 
+@long
 @pytest.mark.parametrize("hour", ["2027-03-28T01:00:00+00:00", "2027-10-31T01:00:00+00:00"])
 def test_the_hour_in_which_summer_begins_or_ends(
     chain: Chain, clock: FalseClock, hour: str
