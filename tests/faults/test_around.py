@@ -114,12 +114,15 @@ def test_tokens_that_end_and_keys_that_change(tmp_path: Path) -> None:
         wait_until("it still records", lambda: storing(site, person))
         ended = site.storage.log.read_text().count(f"{DEVICE}: ended")
         renewed = site.cameras["cam1"].log.read_text().count("token renewed")
-    print(f"{renewed} tokens, {rotations} rotations, {asking.asked} requests")
+    print(
+        f"{renewed} tokens, {rotations} rotations, {asking.asked} requests; storage ended"
+        f" {ended} connections with their tokens"
+    )
     assert asking.refused == []
     assert asking.asked > 10
     assert renewed >= TOKENS_S / 10
     assert rotations >= 1
-    assert ended <= 1, "but for the end of the test its connection stood"
+    assert ended >= 1, "no token ended in the midst of a stream"
     assert recorded(site) > RATE * TOKENS_S * 0.8
 
 
