@@ -5,8 +5,10 @@ STUN and no TURN. Recording goes on as if nothing were.
 UCAM_FAULTS_TOKENS_S, UCAM_FAULTS_WEB_AWAY_S: how long; rows of times.
 """
 
+import hashlib
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -162,6 +164,9 @@ def test_a_certificate_that_is_renewed_and_one_that_ends(tmp_path: Path) -> None
 
         wait_until("it is announced", lambda: announced()["storage"]["fingerprint"] == new)
         wait_until("its end is told", lambda: "renew it" in (announced()["message"] or ""))
+        shown = ssl.get_server_certificate(("127.0.0.1", site.rtsps_port), timeout=20)
+        digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(shown)).hexdigest()
+        assert f"sha256:{digest}" == new, "who connects now is shown the old one"
         time.sleep(2)
         log = site.storage.log.read_text()
         assert log.count(f"{DEVICE}: recording") == 1, "its connection was dropped"
