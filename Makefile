@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Real programs in real time, side by side on two cores: what failed so must pass alone.
 ALONE := (echo "once more, alone:" && $(BIN)/pytest -q --last-failed --last-failed-no-failures none)
 
-.PHONY: help demo install setup-tests test page check docs unit interop matrix faults fuzz soak browser bench types dist deb deb-test container sbom lock clean distclean
+.PHONY: help demo install setup-tests test page check docs unit interop matrix faults fuzz soak load browser bench types dist deb deb-test container sbom lock clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -58,9 +58,13 @@ interop: setup-tests ## with ffmpeg and GStreamer
 matrix: setup-tests ## every codec, publisher and player, and disks that fail (minutes)
 	$(BIN)/pytest -q -m matrix
 
-soak: setup-tests ## viewers: 200 joins and leaves, a minute of hostile ones (ten minutes)
+soak: setup-tests ## a location for SOAK_S seconds (8 hours), then 200 viewers, and hostile ones
+	UCAM_FAULTS_SOAK_S=$${SOAK_S:-28800} $(BIN)/pytest -q -s tests/faults/test_soak.py
 	UCAM_FAULTS_JOINS=$${UCAM_FAULTS_JOINS:-200} UCAM_FAULTS_CALLS_S=$${UCAM_FAULTS_CALLS_S:-60} \
 	  $(BIN)/pytest -q -s tests/faults/test_calls.py
+
+load: setup-tests ## 64 streams of 2 Mbit/s for LOAD_S seconds (30 minutes)
+	PYTHONPATH=tests UCAM_LOAD_S=$${LOAD_S:-1800} $(BIN)/python -m bench load
 
 browser: setup-tests ## in Chromium, against the real programs
 	$(BIN)/pytest -q -m browser
@@ -76,6 +80,14 @@ faults: setup-tests ## programs killed, power and networks cut, disks that fail,
 	UCAM_FAULTS_STEPS=$${UCAM_FAULTS_STEPS:-100000} UCAM_FAULTS_RESETS=$${UCAM_FAULTS_RESETS:-500} \
 	UCAM_FAULTS_STOPPED_S=$${UCAM_FAULTS_STOPPED_S:-60} UCAM_FAULTS_SYNC_MS=$${UCAM_FAULTS_SYNC_MS:-2000} \
 	UCAM_FAULTS_FLIPS=$${UCAM_FAULTS_FLIPS:-1000} \
+	UCAM_FAULTS_LONG=1 UCAM_FAULTS_WATCHED=1 UCAM_FAULTS_LINE_S=$${UCAM_FAULTS_LINE_S:-60} \
+	UCAM_FAULTS_WATCHED_CUTS=$${UCAM_FAULTS_WATCHED_CUTS:-1,30,600} \
+	UCAM_FAULTS_TOKENS_S=$${UCAM_FAULTS_TOKENS_S:-120} \
+	UCAM_FAULTS_WEB_AWAY_S=$${UCAM_FAULTS_WEB_AWAY_S:-3600} \
+	UCAM_FAULTS_OUT_OF_MEMORY=$${UCAM_FAULTS_OUT_OF_MEMORY:-20} \
+	UCAM_FAULTS_SOCKETS=$${UCAM_FAULTS_SOCKETS:-10000} \
+	UCAM_FAULTS_SLOW_SOCKETS=$${UCAM_FAULTS_SLOW_SOCKETS:-1000} \
+	UCAM_FAULTS_HOSTILE_S=$${UCAM_FAULTS_HOSTILE_S:-60} \
 	  $(BIN)/pytest -q -s tests/faults
 
 fuzz: setup-tests ## inputs and requests that nobody thought of; FUZZ_SECONDS for each of some 24 targets

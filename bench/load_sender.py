@@ -11,6 +11,7 @@ import ssl
 import sys
 from collections import deque
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -71,6 +72,10 @@ class Measured(Stream):
         self._flush()
 
 
+def _same(stream: Measured) -> Measured:
+    return stream
+
+
 async def main(clip: str, seconds: str) -> None:
     """Connect all, send, tell."""
     media = prepare(Path(clip), PACKET, float(seconds), 1)
@@ -83,7 +88,9 @@ async def main(clip: str, seconds: str) -> None:
         session = replace(media.session, run=RunLine(f"bench{number}", 0))
         stream = Measured(Publisher(url, token), session, True)
         where = urlsplit(url)
-        await loop.create_connection(lambda s=stream: s, where.hostname, where.port, ssl=context)
+        await loop.create_connection(
+            partial(_same, stream), where.hostname, where.port, ssl=context
+        )
         await asyncio.wait_for(stream.ready.wait(), 20)
         streams.append(stream)
     print("recording", flush=True)

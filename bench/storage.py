@@ -38,9 +38,11 @@ class Target:
 
 
 @contextlib.contextmanager
-def ucam(folder: Path, streams: int, **keys: str) -> Iterator[tuple[Target, StorageProcess]]:
+def ucam(
+    folder: Path, streams: int, maxspace: str = "500GB"
+) -> Iterator[tuple[Target, StorageProcess]]:
     """A storage that stands alone; it ends in good order."""
-    storage = StorageProcess(folder, Tokens(folder), **{"chunk_size": "60s", **keys})
+    storage = StorageProcess(folder, Tokens(folder), chunk_size="60s", maxspace=maxspace)
     storage.start()
     jids = [f"cam{number}@studio.loc" for number in range(streams)]
     base = f"rtsps://127.0.0.1:{storage.port}"

@@ -5,8 +5,10 @@ STUN and no TURN. Recording goes on as if nothing were.
 UCAM_FAULTS_TOKENS_S, UCAM_FAULTS_WEB_AWAY_S: how long; rows of times.
 """
 
+import hashlib
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -19,7 +21,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
-from faults.counts import count
+from faults.counts import count, long
 from faults.test_calls import recorded
 from support.site import PERSON, Site, wait_until
 from support.viewers import call_processes, person_token, viewers
@@ -94,6 +96,7 @@ def rotate(site: Site) -> bool:
     return done.returncode == 0
 
 
+@long
 def test_tokens_that_end_and_keys_that_change(tmp_path: Path) -> None:
     """A camera's token lives for ten seconds, its storage's too, and keys change meanwhile."""
     site = Site(
@@ -113,12 +116,15 @@ def test_tokens_that_end_and_keys_that_change(tmp_path: Path) -> None:
         wait_until("it still records", lambda: storing(site, person))
         ended = site.storage.log.read_text().count(f"{DEVICE}: ended")
         renewed = site.cameras["cam1"].log.read_text().count("token renewed")
-    print(f"{renewed} tokens, {rotations} rotations, {asking.asked} requests")
+    print(
+        f"{renewed} tokens, {rotations} rotations, {asking.asked} requests; storage ended"
+        f" {ended} connections with their tokens"
+    )
     assert asking.refused == []
     assert asking.asked > 10
     assert renewed >= TOKENS_S / 10
     assert rotations >= 1
-    assert ended <= 1, "but for the end of the test its connection stood"
+    assert ended >= 1, "no token ended in the midst of a stream"
     assert recorded(site) > RATE * TOKENS_S * 0.8
 
 
@@ -158,6 +164,9 @@ def test_a_certificate_that_is_renewed_and_one_that_ends(tmp_path: Path) -> None
 
         wait_until("it is announced", lambda: announced()["storage"]["fingerprint"] == new)
         wait_until("its end is told", lambda: "renew it" in (announced()["message"] or ""))
+        shown = ssl.get_server_certificate(("127.0.0.1", site.rtsps_port), timeout=20)
+        digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(shown)).hexdigest()
+        assert f"sha256:{digest}" == new, "who connects now is shown the old one"
         time.sleep(2)
         log = site.storage.log.read_text()
         assert log.count(f"{DEVICE}: recording") == 1, "its connection was dropped"
@@ -168,6 +177,7 @@ def test_a_certificate_that_is_renewed_and_one_that_ends(tmp_path: Path) -> None
     assert recorded(site) > 0
 
 
+@long
 def test_an_encoder_that_stands_still(tmp_path: Path) -> None:
     """The program lives and gives nothing: told in ten seconds, the LED frantic, tried again."""
     fifo, led = tmp_path / "encoder", tmp_path / "act"
@@ -203,9 +213,10 @@ def test_an_encoder_that_stands_still(tmp_path: Path) -> None:
             assert site.fsck().returncode == 0
         finally:
             encoder.kill()
-    assert told_s < TOLD_WITHIN_S + 2
+    assert told_s < TOLD_WITHIN_S + 1  # asking the room included
 
 
+@long
 def test_a_web_application_that_is_away(tmp_path: Path) -> None:
     """Recording doesn't notice; camera, storage and people are back by themselves."""
     site = Site(tmp_path, {"cam1": VIDEO}, chunk_size="5s")
@@ -230,6 +241,7 @@ def test_a_web_application_that_is_away(tmp_path: Path) -> None:
     assert recorded(site) > RATE * WEB_AWAY_S
 
 
+@long
 def test_neither_stun_nor_turn_answers(tmp_path: Path) -> None:
     """The direct way is found without them, in the time that it takes with them."""
     nobody = "192.0.2.7"  # RFC 5737: nobody's

@@ -3,11 +3,14 @@
 import itertools
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from faults.chain import FRAME_US, Chain, Stored, wait_until
+from faults.counts import long
 from faults.network import network
 
 pytestmark = pytest.mark.interop
@@ -28,6 +31,10 @@ class FalseClock:
             "FAKETIME_NO_CACHE": "1",
             "DONT_FAKE_MONOTONIC": "1",
         }
+
+    def in_zone(self, name: str) -> None:
+        """The machine's time zone."""
+        self.environment["TZ"] = name
 
     def off_by(self, seconds: float) -> None:
         """From now on it is so many seconds ahead (or behind, below 0)."""
@@ -116,3 +123,27 @@ def test_a_clock_that_steps_moves_neither_order_nor_spacing(
     else:
         assert gap.to_us < gap.from_us
         assert gap.reason == "the camera's clock went back"
+
+
+@long
+@pytest.mark.parametrize("hour", ["2027-03-28T01:00:00+00:00", "2027-10-31T01:00:00+00:00"])
+def test_the_hour_in_which_summer_begins_or_ends(
+    chain: Chain, clock: FalseClock, hour: str
+) -> None:
+    """Where people set their clocks, recordings go on in UTC: no gap, no hour twice."""
+    changes_s = datetime.fromisoformat(hour).timestamp()
+    zone = ZoneInfo("Europe/Lisbon")
+    offsets = [datetime.fromtimestamp(changes_s + s, zone).utcoffset() for s in (-1, 1)]
+    assert offsets[0] != offsets[1]
+    clock.in_zone("Europe/Lisbon")
+    clock.off_by(changes_s - 8 - time.time())
+    chain.camera.start()
+    wait_until("it captures", lambda: chain.camera.log.exists() and chain.camera.runs())
+    wait_until("it records", lambda: list(chain.storage.root.rglob("*.part")))
+    time.sleep(10)
+    chain.stop()
+    stored = chain.stored()
+    assert len(by_run(stored)) == 1
+    assert_spaced(stored)
+    assert stored[0].utc_us < changes_s * 1e6 < stored[-1].utc_us
+    assert not chain.gaps()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from faults.counts import long
 from faults.line import inside
 from faults.network import Network, network
 from faults.publisher import Camera
@@ -82,6 +83,7 @@ def begin(storage: StorageProcess, number: int, before: str | None) -> socket.so
     return sender.socket
 
 
+@long
 def test_each_is_freed_and_may_come_back_before(storage: StorageProcess, net: Network) -> None:
     assert connections(storage) == 0
     held = [begin(storage, number, before) for number, before in enumerate(STEPS)]

@@ -5,6 +5,7 @@ UCAM_FAULTS_LINE_S: how long the line is bad; UCAM_FAULTS_WATCHED=1: a browser w
 sees is timed.
 """
 
+import itertools
 import os
 import time
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ from faults.counts import count
 from faults.line import FAR, TCP, Line, inside, line
 from faults.test_calls import recorded
 from support.site import Site, wait_until
+from ucam.capture.spool.units import FULL
+from ucam.storage.database import Database
+from ucam.storage.layout import INDEX
 
 pytestmark = [pytest.mark.interop, pytest.mark.matrix]
 SECONDS = count("LINE_S", 6)
@@ -30,6 +34,8 @@ height = 240
 framerate = 15
 bitrate = "300kbit/s"
 """
+# Snow can't be compressed: the encoder needs what it is allowed.
+SNOW = "gst:videotestsrc is-live=true pattern=snow"
 MOST_FROZEN = 0.05
 BACK_WITHIN_S = 10.0
 # Adds up how long no new picture came, of pauses that a person sees as such.
@@ -84,6 +90,66 @@ def test_all_is_recorded_behind_a_lossy_line(site: Site, wire: Line) -> None:
         wait_until("it is caught up", lambda: len(site.chunks("cam1")) > chunks + 1, 90)
     assert recorded(site) > 15 * SECONDS
     assert wire.there.dropped > SECONDS
+
+
+@pytest.mark.skipif(SECONDS < 30, reason="takes a while to fill up: make faults")
+def test_a_line_that_is_too_narrow(tmp_path: Path, wire: Line) -> None:
+    """512 kbit/s for twice as much: the spool grows, then its oldest goes, and storage knows where
+    and why.
+    """
+    site = Site(
+        *(tmp_path, {"cam1": CAMERA.replace("300kbit/s", "1Mbit/s").replace("test", SNOW)}),
+        host=FAR,
+        cameras_under=wire.near.under,
+        chunk_size="5s",
+        spool='memory = "500kB"\nmaxspace = "500kB"',
+    )
+    with site.running():
+        wait_until("it records", lambda: records(site))
+        wire.set(rate=512_000 / 8, queue_s=0.3)
+        log = site.cameras["cam1"].log
+        wait_until(
+            "the oldest goes", lambda: FULL in _notes(site) or "lost" in log.read_text(), 120
+        )
+        began_s = time.monotonic()
+        while time.monotonic() - began_s < SECONDS:
+            time.sleep(0.5)
+            used = sum(path.stat().st_size for path in _spool(site).glob("*.seg"))
+            assert used <= 520_000
+        wire.set(rate=None)
+        chunks = len(site.chunks("cam1"))
+        wait_until("it is caught up", lambda: len(site.chunks("cam1")) > chunks + 2, 90)
+    assert site.fsck().returncode == 0
+    database = Database(site.recordings / INDEX)
+    try:
+        rows = sorted(database.all_chunks(), key=lambda chunk: chunk.id)
+        gaps = database.gaps(rows[0].place, 0, 1 << 62)
+    finally:
+        database.close()
+    assert len({row.run for row in rows}) == 1
+    holes = [
+        (before, after)
+        for before, after in itertools.pairwise(rows)
+        if after.first_number != before.last_number + 1
+    ]
+    assert holes
+    assert [gap.reason for gap in gaps] == [FULL] * len(holes)
+    for gap, (before, after) in zip(gaps, holes, strict=True):
+        assert before.id < gap.from_us <= gap.to_us
+        assert abs(gap.to_us - after.id) < 200_000
+    lost = sum(after.first_number - before.last_number - 1 for before, after in holes)
+    print(f"{len(holes)} gaps, {lost} of {rows[-1].last_number + 1} pictures had no room")
+
+
+def _spool(site: Site) -> Path:
+    return site.folder / "cam1" / "spool" / "cam1@shop.loc"
+
+
+def _notes(site: Site) -> str:
+    try:
+        return (_spool(site) / "notes.json").read_text()
+    except OSError:
+        return ""
 
 
 @contextmanager

@@ -1,12 +1,14 @@
 """Broken, stopped, doubled and hostile connections, against a storage that really runs.
 
-How often: UCAM_FAULTS_RESETS, UCAM_FAULTS_SOCKETS, UCAM_FAULTS_STOPPED_S, UCAM_FAULTS_SEED.
+How often: UCAM_FAULTS_RESETS, UCAM_FAULTS_SOCKETS, UCAM_FAULTS_SLOW_SOCKETS,
+UCAM_FAULTS_STOPPED_S, UCAM_FAULTS_SEED.
 """
 
 import contextlib
 import os
 import random
 import re
+import resource
 import signal
 import socket
 import ssl
@@ -31,6 +33,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.matrix]
 RESETS = count("RESETS", 20)
 # More than storage has places for.
 SOCKETS = count("SOCKETS", 900)
+SLOW = count("SLOW_SOCKETS", 250)
 STOPPED_S = count("STOPPED_S", 3)
 MOST_MEMORY = 50 << 20
 HOUR_US = 3_600_000_000
@@ -237,6 +240,42 @@ def test_requests_that_want_too_much(storage: StorageProcess, name: str) -> None
     assert_whole(storage, sender)
 
 
+def test_a_thousand_who_say_a_byte_now_and_then(storage: StorageProcess) -> None:
+    """Slowloris: heads that never end, a byte at a time, so that each seems to live. Who records
+    goes on, who comes back gets in.
+    """
+    sender = camera(storage)
+    sender.connect()
+    sender.send(50)
+    before = memory(storage)
+    url = f"rtsps://127.0.0.1:{storage.port}/x"
+    held: list[ssl.SSLSocket] = []
+    for number in range(SLOW):
+        with contextlib.suppress(OSError, ssl.SSLError):
+            held.append(connect(url))
+            held[-1].sendall(ANNOUNCE + b"X: ")
+        if number % 10 == 0:
+            sender.send(1)
+    for _ in range(3):
+        for number, each in enumerate(held):
+            with contextlib.suppress(OSError, ssl.SSLError):  # closed meanwhile
+                each.sendall(b"x")
+            if number % 50 == 0:
+                sender.send(1)
+    sender.ask()
+    assert memory(storage) - before < MOST_MEMORY
+    sender.reset()
+    sender.connect()  # at the first attempt
+    sender.send(100)
+    sender.teardown()
+    last = sender.sent - 1
+    closed_until(storage, last)
+    for each in held:
+        each.close()
+    storage.stop()
+    assert_whole(storage, sender)
+
+
 def test_more_sockets_than_there_are_places(storage: StorageProcess) -> None:
     """Sockets that say nothing, before and behind TLS: who records goes on, who comes back gets in,
     and the memory stays.
@@ -247,6 +286,7 @@ def test_more_sockets_than_there_are_places(storage: StorageProcess) -> None:
     before = memory(storage)
     url = f"rtsps://127.0.0.1:{storage.port}/x"
     held: list[socket.socket] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     for number in range(SOCKETS):
         with contextlib.suppress(OSError, ssl.SSLError):
             held.append(silent(storage) if number < SOCKETS // 3 else connect(url))

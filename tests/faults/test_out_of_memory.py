@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from faults.chain import Chain, assert_whole, wait_until
-from faults.counts import count
+from faults.counts import count, long
 from faults.network import network
 
 pytestmark = [pytest.mark.interop, pytest.mark.matrix]
@@ -42,6 +42,7 @@ def run_out(folder: Path, pid: int) -> None:
     (folder / "memory.limit_in_bytes").write_text(str(16 * PAGE))
 
 
+@long
 def test_killed_by_the_kernel(tmp_path: Path) -> None:
     with network() as net, Chain(tmp_path, net) as chain:
         chain.camera.start()

@@ -72,3 +72,7 @@ def test_no_token_leaves_the_query() -> None:
     assert base_of("rtsps://h:1/a@b?token=x&gop=0") == "rtsps://h:1/a@b/"
     assert options_of("rtsps://h:1/a@b?token=x&GOP=0&auth=y") == {"gop": "0"}
     assert options_of("rtsps://h:1/a@b?" + "&".join("abcdefghijklmnopqrstuvwxyz")) == {}
+
+
+def test_a_query_behind_half_an_ipv6_address() -> None:
+    assert options_of("rtsps://h//[a?latency=low&token=secret") == {"latency": "low"}

@@ -37,6 +37,8 @@ class RedisServer:
             requirepass "{PASSWORD}"
             dir "{self._folder}"
             save 3600 1
+            appendonly yes
+            appendfsync always
             loglevel warning
         """
         self._process = subprocess.Popen(
@@ -70,6 +72,13 @@ class RedisServer:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(timeout=20)
             self._process = None
+
+    def kill(self) -> None:
+        """As a power cut does; what it answered is in its journal."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        self._process = None
 
     def pause(self) -> None:
         """It hangs: connections stand, nothing is answered."""

@@ -70,6 +70,9 @@ async def call(
 async def _answer(peer: RTCPeerConnection, offer: str) -> str:
     profile = re.search("profile-level-id=([0-9a-f]{6})", offer)
     offer = re.sub("profile-level-id=[0-9a-f]{6}", f"profile-level-id={KNOWN_PROFILE}", offer)
+    if profile:
+        # aiortc as a DTLS client knows ECDSA alone, and GStreamer's certificate is RSA.
+        offer = offer.replace("a=setup:actpass", "a=setup:active")
     await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
     await peer.setLocalDescription(await peer.createAnswer())
     answer = peer.localDescription.sdp

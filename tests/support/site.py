@@ -119,12 +119,14 @@ class Site:
         cameras_under: Sequence[str] = (),
         web_lines: str = "",
         camera_lines: str = "",
+        spool: str = "",
         **storage: str,
     ) -> None:
         """`cameras`: local part → [video] lines; `publishers`: devices that others play;
         `certificate`: with its key, for a storage that answers over HTTPS, too; `host`: where web
         and storage listen; `cameras_under`: a command that runs the cameras; `web_lines`,
-        `camera_lines`: further sections of their files; `storage`: keys of [storage].
+        `camera_lines`: further sections of their files; `spool`: lines of [spool]; `storage`: keys
+        of [storage].
         """
         self.folder = folder
         self.web_port = free_port()
@@ -180,6 +182,7 @@ class Site:
                 url = "{self.url}"
                 [spool]
                 path = "{folder}/{name}/spool"
+                {spool}
                 [video]
                 {video}
                 {camera_lines}

@@ -3,6 +3,7 @@ nor by how long the next answer takes; whatever the mail server does meanwhile.
 """
 
 import asyncio
+import contextlib
 import math
 import os
 import random
@@ -137,15 +138,37 @@ def test_the_statistic_sees_what_there_is_to_see() -> None:
 
 
 async def test_a_mail_server_that_is_down_changes_nothing(tmp_path: Path) -> None:
-    """Refusing, silent, or away: the answer is the same, at once."""
+    """Away, silent, slow, lying or refusing: the answer is the same, at once."""
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
 
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    async with server:
-        for name, port in (("away", 1), ("silent", server.sockets[0].getsockname()[1])):
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for letter in b"220 mail.example.com ESMTP" * 100:
+            writer.write(bytes((letter,)))
+            await asyncio.sleep(0.5)
+
+    async def lying(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """All is well, and nothing of it is true."""
+        writer.write(b"220 mail\r\n")
+        while line := await reader.readline():
+            data = line.upper().startswith(b"DATA")
+            writer.write(b"354 go on\r\n" if data else b"250 OK\r\n")
+        writer.close()
+
+    async def refusing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"554 not for you\r\n")
+        await reader.read()
+        writer.close()
+
+    async with contextlib.AsyncExitStack() as stack:
+        ports = {"away": 1}
+        for behave in (silent, slow, lying, refusing):
+            server = await asyncio.start_server(behave, "127.0.0.1", 0)
+            stack.callback(server.close)
+            ports[behave.__name__] = server.sockets[0].getsockname()[1]
+        for name, port in ports.items():
             folder = tmp_path / name
             folder.mkdir()
             async with web_with_mail_server(folder, port, []) as web:

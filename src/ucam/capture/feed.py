@@ -9,7 +9,8 @@ from typing import Protocol
 from ucam.base.backoff import Backoff
 
 _log = logging.getLogger(__name__)
-STALL_S = 10.0
+# Told within ten seconds.
+STALL_S = 9.0
 LOOK_S = 1.0
 # A source that held on for so long is tried again without a long pause.
 GOOD_AFTER_S = 20.0

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from ucam.rtsp.auth import without_authority
 from ucam.rtsp.errors import SDPError
@@ -64,7 +64,7 @@ def track_of(uri: str, tracks: int) -> int | None:
 
 def options_of(uri: str) -> dict[str, str]:
     """What stands in a URI's query, in lower case; never a token."""
-    query = urlsplit(without_authority(uri)).query
+    query = without_authority(uri).partition("?")[2]  # `urlsplit` raises for some
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=16)
     except ValueError:

@@ -92,7 +92,10 @@ def may_look(request: Request[Any, Any, Any], allowed: Networks, site: str) -> b
     """
     if any(name in request.headers for name in _FORWARDED):
         return False
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    try:
+        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:  # half an IPv6 address
+        return False
     if host == site and not _is_loopback(site):
         return False
     try:

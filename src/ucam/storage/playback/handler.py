@@ -6,7 +6,7 @@ What a viewer may not see is answered exactly like what isn't there.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from ucam.storage.layout import Place
 from ucam.storage.playback import cameras, chunks, livefile, metrics, protect, schema
@@ -194,9 +194,9 @@ class Handler:
 
     async def handle(self, request: Request) -> Answer:
         """One answer; never raises for what a viewer asks."""
-        url = urlsplit(request.path)
-        parts = [unquote(part) for part in url.path.split("/")[1:]]
-        query = {name: values[-1] for name, values in parse_qs(url.query).items()}
+        path, _, asked_with = request.path.partition("?")  # `urlsplit` raises for some
+        parts = [unquote(part) for part in path.split("/")[1:]]
+        query = {name: values[-1] for name, values in parse_qs(asked_with).items()}
         try:
             route, name = self._find(parts, request.method)
             return await route.answer(Asked(request, name, query))
