@@ -88,6 +88,11 @@ deb: install ## Debian packages in dist/, for Debian 12 and 13 on amd64, arm64 a
 deb-test: ## install and run them in fresh Debian roots (an hour; as root)
 	$(BIN)/python tools/deb_test.py $(DEB)
 
+container: ## an image of ucam web and ucam storage, by podman, buildah or docker
+	for tool in podman buildah docker; do \
+	  command -v $$tool >/dev/null && exec $$tool build -t ucam -f Containerfile $(CONTAINER) .; \
+	done; echo "install podman, buildah or docker"; exit 1
+
 sbom: ## what ucam is made of, as a CycloneDX list
 	@/usr/bin/python3 tools/sbom.py
 

@@ -3,6 +3,7 @@
 The packages themselves are built by `make deb`, installed and run by `make deb-test`.
 """
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support.site import Site
 from ucam.base.config import Section, load
 from ucam.capture.config import CaptureConfig
 from ucam.storage.config import StorageConfig
@@ -130,3 +132,19 @@ def test_the_units_of_the_package_are_in_its_recipe() -> None:
 )
 def test_shell_scripts_parse(path: str) -> None:
     subprocess.run(["sh", "-n", PACKAGING / path], check=True)
+
+
+def test_a_containers_health_is_asked_where_it_listens(tmp_path: Path) -> None:
+    spec = importlib.util.spec_from_file_location("health", PACKAGING / "health.py")
+    assert spec is not None
+    assert spec.loader is not None
+    health = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(health)
+    words = b"/sbin/init\0--\0/opt/ucam/bin/ucam\0storage\0--config\0/etc/ucam/storage.toml\0"
+    assert health.command(words) == ("storage", Path("/etc/ucam/storage.toml"))
+    site = Site(tmp_path, {})
+    with site.running():
+        assert health.answers("web", tmp_path / "web.toml")
+        assert health.answers("storage", tmp_path / "storage.toml")
+    with pytest.raises(ConnectionRefusedError):
+        health.answers("web", tmp_path / "web.toml")
