@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Real programs in real time, side by side on two cores: what failed so must pass alone.
 ALONE := (echo "once more, alone:" && $(BIN)/pytest -q --last-failed --last-failed-no-failures none)
 
-.PHONY: help demo install setup-tests test page check unit interop matrix faults fuzz soak browser bench types dist deb deb-test container sbom lock clean distclean
+.PHONY: help demo install setup-tests test page check unit interop matrix faults fuzz soak browser bench types dist dist-test deb deb-test container sbom lock clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -81,6 +81,9 @@ types: setup-tests ## write the page's types of the room's messages anew
 
 dist: install ## wheel and source archive in dist/, with the page inside
 	$(BIN)/python -m hatchling build
+
+dist-test: dist ## install them into fresh environments, and run web and storage there (minutes)
+	sh packaging/proof/pip.sh
 
 deb: install ## Debian packages in dist/, for Debian 12 and 13 on amd64, arm64 and armhf; DEB=12-arm64: one
 	$(BIN)/python tools/deb.py $(DEB)
