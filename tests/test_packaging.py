@@ -134,6 +134,20 @@ def test_shell_scripts_parse(path: str) -> None:
     subprocess.run(["sh", "-n", PACKAGING / path], check=True)
 
 
+def test_the_lamps_rule_opens_the_files_that_are_there(tmp_path: Path) -> None:
+    """What udev would run, on a folder like the kernel's; `$$` and `%p` are udev's."""
+    rules = (PACKAGING / "systemd" / "60-ucam.rules").read_text()
+    match = re.search(r"RUN\+=\"/bin/sh -c '([^']+)'\"", rules)
+    assert match is not None
+    for name in ("brightness", "trigger", "max_brightness"):
+        (tmp_path / name).touch(0o644)
+    group = tmp_path.stat().st_gid
+    script = match[1].replace("$$", "$").replace("/sys%p", str(tmp_path))
+    subprocess.run(["sh", "-ec", script.replace("ucam-capture", str(group))], check=True)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {"brightness": 0o664, "trigger": 0o664, "max_brightness": 0o644}
+
+
 def test_a_containers_health_is_asked_where_it_listens(tmp_path: Path) -> None:
     spec = importlib.util.spec_from_file_location("health", PACKAGING / "health.py")
     assert spec is not None
