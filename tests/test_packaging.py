@@ -24,6 +24,7 @@ PARTS: dict[str, type[Section]] = {
     "storage": StorageConfig,
     "capture": CaptureConfig,
 }
+SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
 sys.path.insert(0, str(ROOT / "tools"))
 import deb_bundle  # noqa: E402
 
@@ -128,7 +129,7 @@ def test_the_units_of_the_package_are_in_its_recipe() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["debian/preinst", "debian/postinst", "debian/postrm", "proof/proof.sh"]
+    "path", [f"debian/{name}" for name in SCRIPTS] + ["proof/proof.sh", "proof/pip.sh"]
 )
 def test_shell_scripts_parse(path: str) -> None:
     subprocess.run(["sh", "-n", PACKAGING / path], check=True)
