@@ -126,6 +126,13 @@ if booted; then
         within 90 systemctl --quiet is-active "ucam-$part" || wrong "ucam-$part isn't back"
     done
     systemctl reload ucam-web ucam-storage ucam-capture || wrong "reload"
+    say "installed once more, as for an update"
+    before=$(systemctl show -P MainPID ucam-web ucam-storage ucam-capture)
+    dpkg -i /root/ucam_*.deb >/dev/null 2>&1 || wrong "dpkg -i"
+    for part in web storage capture; do
+        within 90 systemctl --quiet is-active "ucam-$part" || wrong "ucam-$part isn't back"
+        case "$before" in *"$(systemctl show -P MainPID "ucam-$part")"*) wrong "ucam-$part is the old one" ;; esac
+    done
 fi
 count=$(find /var/lib/ucam/storage/chunks -name '*.mp4' | wc -l)
 more() { [ "$(find /var/lib/ucam/storage/chunks -name '*.mp4' | wc -l)" -gt "$count" ]; }
