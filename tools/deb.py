@@ -20,7 +20,7 @@ from setup import PYTHON, ROOT, StepFailed, install_packages, step
 
 PACKAGING = ROOT / "packaging"
 DIST = ROOT / "dist"
-TOOLS = ["dpkg-dev", "debhelper", "dh-python", "lintian", "fakeroot"]
+TOOLS = ["dpkg-dev", "debhelper", "lintian", "fakeroot"]
 # Since Debian 13 packages put nothing into /lib any more, where Debian 12's tools look.
 PLACES = {
     "12": ("lib/systemd/system", "lib/udev/rules.d"),

@@ -31,6 +31,7 @@ def lock(name: str, extra: list[str]) -> None:
         *parts["storage"],
         *parts["capture"],
         *project["build-system"]["requires"],
+        project["tool"]["hatch"]["build"]["hooks"]["custom"]["node"],
         "editables",
         *extra,
     ]

@@ -62,6 +62,11 @@ for part in web storage capture; do
     fi
 done
 
+if udevadm verify --help >/dev/null 2>&1; then # since Debian 13
+    rules=$(find /usr/lib/udev/rules.d -name 60-ucam.rules)
+    udevadm verify --no-style "$rules" >/dev/null || wrong "$rules"
+fi
+
 say "the web application"
 sed -e "s|^public-url = .*|public-url = \"$SITE\"|" -e 's|^url = "smtp.*|outbox = "/var/lib/ucam/web/outbox"|' \
     -e '/^password-file/d' /etc/ucam/web.toml.sample >/etc/ucam/web.toml
@@ -74,15 +79,14 @@ script = page.split('src=\"')[1].split('\"')[0]
 print('proof: the page is', len(page), 'bytes, its script', len(u.urlopen('$SITE' + script).read()))
 " || wrong "no page"
 
-# enroll PART JID: what a person does on that machine.
-enroll() {
-    code=$(setpriv --reuid ucam-web --regid ucam-web --clear-groups \
-        ucam invite "$2" --config /etc/ucam/web.toml | sed -n 's/.*ucam enroll [^ ]* //p' | head -n 1)
-    ucam enroll "$SITE" "$code" --output "/run/enrolled-$1" >/dev/null || wrong "ucam enroll $1"
-    install -o "ucam-$1" -g "ucam-$1" -m 600 "/run/enrolled-$1/token" "/var/lib/ucam/$1/token"
+# admit PART JID: a token, as `ucam enroll` would put it there.
+admit() {
+    setpriv --reuid ucam-web --regid ucam-web --clear-groups \
+        ucam token "$2" --config /etc/ucam/web.toml >/run/token || wrong "ucam token $2"
+    install -o "ucam-$1" -g "ucam-$1" -m 600 /run/token "/var/lib/ucam/$1/token"
 }
 say "a storage"
-enroll storage storage@studio.loc
+admit storage storage@studio.loc
 sed -e "s|^url = .*|url = \"$SITE\"|" -e 's|^maxspace = .*|maxspace = "200MB"|' \
     -e 's|^reserve = .*|reserve = "10MB"|' -e 's|^chunk-size = .*|chunk-size = "5s"|' \
     /etc/ucam/storage.toml.sample >/etc/ucam/storage.toml
@@ -90,7 +94,7 @@ ucam check-config /etc/ucam/storage.toml >/dev/null || wrong "storage.toml"
 start storage "listening on"
 
 say "a camera"
-enroll capture cam001@studio.loc
+admit capture cam001@studio.loc
 sed -e "s|^url = .*|url = \"$SITE\"|" -e 's|^source = "auto"|source = "test"|' \
     -e "s|^width = .*|width = 320|; s|^height = .*|height = 240|; s|^framerate = .*|framerate = 10|" \
     -e '/^\[led\]/,/^name/d' /etc/ucam/capture.toml.sample >/etc/ucam/capture.toml
@@ -122,6 +126,13 @@ if booted; then
         within 90 systemctl --quiet is-active "ucam-$part" || wrong "ucam-$part isn't back"
     done
     systemctl reload ucam-web ucam-storage ucam-capture || wrong "reload"
+    say "installed once more, as for an update"
+    before=$(systemctl show -P MainPID ucam-web ucam-storage ucam-capture)
+    dpkg -i /root/ucam_*.deb >/dev/null 2>&1 || wrong "dpkg -i"
+    for part in web storage capture; do
+        within 90 systemctl --quiet is-active "ucam-$part" || wrong "ucam-$part isn't back"
+        case "$before" in *"$(systemctl show -P MainPID "ucam-$part")"*) wrong "ucam-$part is the old one" ;; esac
+    done
 fi
 count=$(find /var/lib/ucam/storage/chunks -name '*.mp4' | wc -l)
 more() { [ "$(find /var/lib/ucam/storage/chunks -name '*.mp4' | wc -l)" -gt "$count" ]; }
