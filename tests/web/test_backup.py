@@ -19,12 +19,13 @@ import pytest
 
 from ucam.base.service import Fault
 from ucam.cli import main
+from ucam.cli.backup import secrets_of
 from ucam.web.archive import MANIFEST, Entry, Manifest
 from ucam.web.backup import back_up
 from ucam.web.keys import KeyStore
 from ucam.web.restore import restore
 from ucam.web.state_sqlite import SqliteState
-from web.helpers import ANN, TILL, YARD, Running, load_config, running, write_config
+from web.helpers import ANN, TILL, TOML, YARD, Running, load_config, running, write_config
 
 NOW_S = 1_800_000_000.0
 
@@ -117,6 +118,16 @@ async def test_many_back_ups_while_sessions_come_and_go(web: Running, tmp_path: 
         restore(tmp_path / f"{number}.backup", path, overwrite=False, now_s=NOW_S)
         with closing(sqlite3.connect(folder / "data" / "web.sqlite")) as state:
             assert state.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_what_is_not_in_it_is_listed(tmp_path: Path) -> None:
+    text = TOML.replace("[http]", '[http]\ncert = "c.pem"\nkey = "k.pem"').replace(
+        "[locations.home]",
+        '[alerts]\nwebhooks-file = "hooks"\n[mqtt]\nurl = "mqtt://localhost"\n'
+        'password-file = "pw"\n[locations.home]',
+    )
+    found = {path.name for path in secrets_of(load_config(tmp_path, text=text))}
+    assert found == {"c.pem", "k.pem", "hooks", "pw"}
 
 
 def test_nothing_to_back_up(tmp_path: Path) -> None:

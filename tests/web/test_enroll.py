@@ -101,7 +101,9 @@ async def test_the_code_as_a_picture(web: Running, tmp_path: Path, kind: str) ->
     assert match is not None
     assert stat.S_IMODE(picture.stat().st_mode) == 0o600
     if kind == "png":  # read by a reader that we did not write
-        said, *_ = cv2.QRCodeDetector().detectAndDecode(cv2.imread(str(picture)))
+        seen = cv2.imread(str(picture))
+        assert seen is not None
+        said, *_ = cv2.QRCodeDetector().detectAndDecode(seen)
         assert said == match[1]
     else:
         assert picture.read_bytes().startswith(b"<?xml")

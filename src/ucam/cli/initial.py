@@ -23,7 +23,7 @@ def look_before(places: Places) -> None:
     for path in (
         places.config / "web.toml",
         places.config / "storage.toml",
-        places.config / _PASSWORD,
+        places.path("web", _PASSWORD),
         places.path("storage", "token"),
     ):
         if path.exists():
@@ -34,7 +34,8 @@ def write(places: Places, found: Answers) -> None:
     """Write all, or (after a `Fault`) nothing."""
     texts: dict[Path, tuple[str, int]] = {}
     if isinstance(found.password, str):
-        texts[places.config / _PASSWORD] = (f"{found.password}\n", 0o600)
+        # In the state's folder, which belongs to the service's user; /etc is root's.
+        texts[places.path("web", _PASSWORD)] = (f"{found.password}\n", 0o600)
     texts[places.config / "web.toml"] = (_web(places, found), 0o644)
     if found.storage_path is not None:
         texts[places.config / "storage.toml"] = (_storage(places, found), 0o644)
@@ -98,7 +99,9 @@ def _web(places: Places, found: Answers) -> str:
 def _mail(places: Places, found: Answers) -> str:
     if found.smtp is None:
         return OUTBOX.format(outbox=quoted(places.written("web", "outbox")))
-    file = _PASSWORD if isinstance(found.password, str) else found.password
+    file = found.password
+    if isinstance(file, str):
+        file = Path(places.written("web", _PASSWORD))
     return MAIL_SERVER.format(
         smtp=quoted(found.smtp),
         password="" if file is None else f"password-file = {quoted(file)}\n",

@@ -52,7 +52,7 @@ OUTBOX = """\
 # No mail server yet: a mail becomes a file in this folder, and its login link is logged. Whoever
 # reads either gets in. When you have a server, instead:
 # url = "smtp+starttls://USER@HOST:587"
-# password-file = "smtp-password"
+# password-file = "smtp-password"        # a file that the service's user can read
 # from = "ucam <cams@example.com>"
 outbox = {outbox}
 """
@@ -150,7 +150,7 @@ def create(path: Path, text: str, mode: int = 0o644) -> None:
 
     Raises `OSError`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if mode == 0o600 else 0o755)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "w") as file:
         if os.geteuid() == 0:
