@@ -213,6 +213,13 @@ def test_the_systems_folders(tmp_path: Path) -> None:
     assert Places(tmp_path, None).path("capture", "token") == tmp_path / "capture" / "token"
 
 
+def test_services_do_not_see_home(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="take a folder in /srv"):
+        answers.storage_path("/home/ann/video", Places(tmp_path, Path("/var/lib/ucam")))
+    path = str(tmp_path / "video")
+    assert answers.storage_path(path, Places(tmp_path, Path("/var/lib/ucam"))) == path
+
+
 @pytest.mark.parametrize(
     ("free", "suggested"),
     [(2_000_000_000_000, "1.799TB"), (12_000_000_000, "9.9GB"), (1_100_000_000, "100MB")],

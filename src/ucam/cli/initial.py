@@ -11,7 +11,17 @@ from ucam.base.service import Fault
 from ucam.base.tokens import Role
 from ucam.cli.answers import Answers
 from ucam.cli.state import Office, open_office
-from ucam.cli.written import MAIL_SERVER, OUTBOX, STORAGE, WEB, Places, create, listed, quoted
+from ucam.cli.written import (
+    MAIL_SERVER,
+    OUTBOX,
+    STORAGE,
+    WEB,
+    Places,
+    create,
+    listed,
+    make_folder,
+    quoted,
+)
 from ucam.storage.config import StorageConfig
 from ucam.web.config import WebConfig
 
@@ -49,6 +59,7 @@ def write(places: Places, found: Answers) -> None:
             config.load(places.config / "storage.toml", StorageConfig)
             path = places.path("storage", "token")
             create(path, f"{asyncio.run(_token(web, found))}\n", 0o600)
+            make_folder(places.config / found.storage_path, "storage")
             written.append(path)
     except (OSError, Fault, ConfigError) as error:
         for path in written:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import pwd
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,6 +135,20 @@ class Places:
     def path(self, service: str, name: str) -> Path:
         """The same, for this program."""
         return self.config / self.written(service, name)
+
+
+def make_folder(path: Path, service: str) -> None:
+    """A folder for a service's data where there is none; it belongs to the packages' user.
+
+    Raises `OSError`.
+    """
+    if path.exists():
+        return
+    path.mkdir(parents=True, mode=0o750)
+    if os.geteuid() == 0:
+        with suppress(KeyError):
+            user = pwd.getpwnam(f"ucam-{service}")
+            os.chown(path, user.pw_uid, user.pw_gid)
 
 
 def quoted(text: object) -> str:
