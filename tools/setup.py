@@ -63,7 +63,23 @@ TEST_PACKAGES = [
     "libfaketime",
     "prometheus",
     "mosquitto",
+    "mosquitto-clients",
 ]
+# Of those, what Debian would start and keep running; the tests start their own.
+TEST_SERVICES = ["coturn", "redis-server", "prometheus", "mosquitto"]
+# What maintainer scripts ask before they start something (policy-rc.d(5)): not now. Somebody's own
+# stays as it is.
+WITHOUT_STARTING = """
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+  trap 'rm -f $policy' EXIT
+  printf '#!/bin/sh\\nexit 101\\n' > $policy && chmod 755 $policy || exit 1
+fi
+"$@" || exit $?
+for service in $TEST_SERVICES; do
+  if [ -d /run/systemd/system ]; then systemctl -q disable "$service"; fi
+done
+"""
 
 
 class StepFailed(Exception):  # noqa: N818
@@ -113,9 +129,12 @@ def install_packages(packages: list[str]) -> None:
         subprocess.run(["sudo", "-v"], check=False)  # asks for the password before the line moves
     apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y"]
     step("refreshing the list of Debian packages", [*apt, "update"])
+    services = " ".join(name for name in TEST_SERVICES if name in missing)
+    install = ["apt-get", "-q", "-y", "install", "--no-install-recommends", *missing]
+    environment = ["DEBIAN_FRONTEND=noninteractive", f"TEST_SERVICES={services}"]
     step(
         f"installing {len(missing)} Debian packages",
-        [*apt, "install", "--no-install-recommends", *missing],
+        [*sudo, "env", *environment, "sh", "-c", WITHOUT_STARTING, "sh", *install],
     )
 
 

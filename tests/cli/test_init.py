@@ -137,9 +137,10 @@ def test_asked_one_by_one_and_again_where_an_answer_is_wrong(
         assert said in told
     assert "pass word" not in told
     web, _ = settings(tmp_path)
-    assert web.smtp.password_file == tmp_path / "smtp-password"
-    assert (tmp_path / "smtp-password").read_text() == "pass word\n"
-    assert stat.S_IMODE((tmp_path / "smtp-password").stat().st_mode) == 0o600
+    assert web.smtp.password_file == tmp_path / "web" / "smtp-password"
+    assert (tmp_path / "web" / "smtp-password").read_text() == "pass word\n"
+    assert stat.S_IMODE((tmp_path / "web" / "smtp-password").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "web").stat().st_mode) == 0o700
 
 
 def test_answers_that_end_too_early(
@@ -151,7 +152,7 @@ def test_answers_that_end_too_early(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["web.toml", "storage.toml", "storage/token", "smtp-password"])
+@pytest.mark.parametrize("name", ["web.toml", "storage.toml", "storage/token", "web/smtp-password"])
 def test_nothing_is_overwritten(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -210,6 +211,13 @@ def test_the_systems_folders(tmp_path: Path) -> None:
     assert places.written("web", "") == "/var/lib/ucam/web"
     assert places.path("storage", "token") == Path("/var/lib/ucam/storage/token")
     assert Places(tmp_path, None).path("capture", "token") == tmp_path / "capture" / "token"
+
+
+def test_services_do_not_see_home(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="take a folder in /srv"):
+        answers.storage_path("/home/ann/video", Places(tmp_path, Path("/var/lib/ucam")))
+    path = str(tmp_path / "video")
+    assert answers.storage_path(path, Places(tmp_path, Path("/var/lib/ucam"))) == path
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_what_only_hardware_tells_is_told_by_these_names() -> None:
 def test_the_dashboard_is_one() -> None:
     ids = [panel["id"] for panel in DASHBOARD["panels"]]
     assert len(set(ids)) == len(ids)
-    places = set()
+    places: set[tuple[int, int]] = set()
     for panel in DASHBOARD["panels"]:
         grid = panel["gridPos"]
         cells = {

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import urllib.request
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -103,8 +104,6 @@ def test_everything_goes_on(release: Path, tmp_path: Path) -> None:
 def made_s(release: Path) -> float:
     """When the fixture was made: its tokens lived then."""
     (day,) = (release / "web" / "audit").glob("*.jsonl")
-    from datetime import datetime
-
     when = json.loads(day.read_text().splitlines()[-1])["time"]
     return datetime.fromisoformat(when).timestamp()
 

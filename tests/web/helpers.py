@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import email
+import io
 import re
 import socket
 from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ from ucam.base import config as configuration
 from ucam.base.jid import JID
 from ucam.base.service import Stop
 from ucam.base.tokens import Role
+from ucam.cli import main
 from ucam.protocol.messages import AnyMessage, Message, Welcome, decode, encode
 from ucam.web.access import Access
 from ucam.web.config import WebConfig
@@ -90,6 +92,14 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
+
+
+async def ucam(*arguments: str) -> tuple[int, str, str]:
+    """Run the command beside the service; its status and what it says."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = await asyncio.to_thread(main, arguments)
+    return status, out.getvalue(), err.getvalue()
 
 
 @dataclass

@@ -2,7 +2,6 @@
 and what is refused."""
 
 import asyncio
-import contextlib
 import hashlib
 import io
 import json
@@ -18,23 +17,26 @@ import msgspec
 import pytest
 
 from ucam.base.service import Fault
-from ucam.cli import main
+from ucam.cli.backup import secrets_of
 from ucam.web.archive import MANIFEST, Entry, Manifest
 from ucam.web.backup import back_up
 from ucam.web.keys import KeyStore
 from ucam.web.restore import restore
 from ucam.web.state_sqlite import SqliteState
-from web.helpers import ANN, TILL, YARD, Running, load_config, running, write_config
+from web.helpers import (
+    ANN,
+    TILL,
+    TOML,
+    YARD,
+    Running,
+    free_port,
+    load_config,
+    running,
+    ucam,
+    write_config,
+)
 
 NOW_S = 1_800_000_000.0
-
-
-async def ucam(*arguments: str) -> tuple[int, str, str]:
-    """Run the command beside the service; its status and what it says."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = await asyncio.to_thread(main, arguments)
-    return status, out.getvalue(), err.getvalue()
 
 
 async def backed_up(web: Running, file: Path) -> str:
@@ -92,6 +94,17 @@ async def test_the_whole_way_to_another_machine(tmp_path: Path) -> None:
         assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
 
 
+async def test_under_another_address_it_says_what_that_means(
+    archive: dict[str, bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(packed(archive))
+    text = TOML.replace("http://127.0.0.1:{port}", "https://cams.example.com")
+    path = write_config(tmp_path, port=free_port(), text=text)
+    status, out, _ = await ucam("restore", str(tmp_path / "file"), "--config", str(path))
+    assert status == 0
+    assert "https://cams.example.com: there every device needs a new token" in out
+
+
 async def test_many_back_ups_while_sessions_come_and_go(web: Running, tmp_path: Path) -> None:
     """Each is whole, and of one moment."""
     token = web.device_token(TILL)
@@ -117,6 +130,16 @@ async def test_many_back_ups_while_sessions_come_and_go(web: Running, tmp_path: 
         restore(tmp_path / f"{number}.backup", path, overwrite=False, now_s=NOW_S)
         with closing(sqlite3.connect(folder / "data" / "web.sqlite")) as state:
             assert state.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_what_is_not_in_it_is_listed(tmp_path: Path) -> None:
+    text = TOML.replace("[http]", '[http]\ncert = "c.pem"\nkey = "k.pem"').replace(
+        "[locations.home]",
+        '[alerts]\nwebhooks-file = "hooks"\n[mqtt]\nurl = "mqtt://localhost"\n'
+        'password-file = "pw"\n[locations.home]',
+    )
+    found = {path.name for path in secrets_of(load_config(tmp_path, text=text))}
+    assert found == {"c.pem", "k.pem", "hooks", "pw"}
 
 
 def test_nothing_to_back_up(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import stat
-import sys
 from pathlib import Path
 
 import cv2
@@ -16,19 +15,7 @@ from ucam.capture.config import CaptureConfig
 from ucam.cli import main
 from ucam.storage.config import StorageConfig
 from ucam.web.invites import ALPHABET, LENGTH, TRIES_EACH, normal
-from web.helpers import ANN, DISK, TILL, Running, write_config
-
-
-async def ucam(*arguments: str) -> tuple[int, str, str]:
-    """Run the command; its status and what it says."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ucam.cli", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+from web.helpers import ANN, DISK, TILL, Running, ucam, write_config
 
 
 async def invited(web: Running, jid: str) -> str:
@@ -101,7 +88,9 @@ async def test_the_code_as_a_picture(web: Running, tmp_path: Path, kind: str) ->
     assert match is not None
     assert stat.S_IMODE(picture.stat().st_mode) == 0o600
     if kind == "png":  # read by a reader that we did not write
-        said, *_ = cv2.QRCodeDetector().detectAndDecode(cv2.imread(str(picture)))
+        seen = cv2.imread(str(picture))
+        assert seen is not None
+        said, *_ = cv2.QRCodeDetector().detectAndDecode(seen)
         assert said == match[1]
     else:
         assert picture.read_bytes().startswith(b"<?xml")

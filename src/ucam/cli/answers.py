@@ -123,6 +123,8 @@ def storage_path(text: str, places: Places) -> str:
     if not text or not text.isprintable():
         raise ValueError("a folder, such as /var/lib/ucam/storage/chunks")
     place = _nearest(places.config / text)
+    if places.state is not None and place.is_relative_to("/home"):
+        raise ValueError("services don't see /home: take a folder in /srv, /mnt or /media")
     if not place.is_dir():
         raise ValueError(f"{place} is a file")
     if not os.access(place, os.W_OK | os.X_OK):

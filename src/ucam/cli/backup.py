@@ -5,10 +5,14 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
+
+from ucam.base.config import Section
 from ucam.base.service import Fault
 from ucam.base.units import Size
 from ucam.cli.service import config_argument, load_or_explain
 
+_TLS = ("cert", "key")
 HELP = "writes the web application's state and keys into one file"
 
 
@@ -43,14 +47,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def secrets_of(config: object) -> list[Path]:
+def secrets_of(config: Section) -> list[Path]:
     """The files that a configuration names and a back-up leaves where they are."""
-    import msgspec
-
-    from ucam.base.config import Section
-
     found: list[Path] = []
-    assert isinstance(config, Section)
     for field in msgspec.structs.fields(config):
         value = getattr(config, field.name)
         if isinstance(value, Section):
@@ -58,6 +57,3 @@ def secrets_of(config: object) -> list[Path]:
         elif isinstance(value, Path) and (field.name.endswith("_file") or field.name in _TLS):
             found.append(value)
     return found
-
-
-_TLS = ("cert", "key")

@@ -17,7 +17,7 @@ from ucam.base.jid import JID, JIDError
 from ucam.base.service import Fault
 from ucam.base.units import Size, WebUrl
 from ucam.cli import units
-from ucam.cli.written import CAPTURE, STORAGE, Places, create, quoted
+from ucam.cli.written import CAPTURE, STORAGE, Places, create, make_folder, quoted
 from ucam.device.http import WebRefused, WebUnavailable, request
 
 HELP = "sets this machine up as the camera or storage that a code was made for"
@@ -147,6 +147,8 @@ def _write(args: argparse.Namespace, places: Places, enrolled: _Enrolled, servic
     text = template.format(**texts, maxspace=maxspace, command="ucam enroll")
     try:
         create(places.path(service, "token"), f"{enrolled.token}\n", 0o600)
+        if service == "storage" and args.storage_path is not None:
+            make_folder(places.config / args.storage_path, service)
         create(places.config / f"{service}.toml", text)
     except OSError as error:
         raise Fault(

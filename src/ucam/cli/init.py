@@ -99,6 +99,8 @@ def _ask(args: argparse.Namespace, places: Places) -> Answers:
         "   How much may they take? The oldest go first.",
         *(lambda text: answers.maxspace(text, free), str(suggested)),
     )
+    if maxspace != suggested:
+        print(f"   {answers.days_text(maxspace, cameras)}")
     return Answers(email, smtp, password, url, title, cameras, path, maxspace)
 
 
@@ -151,12 +153,12 @@ def _tell(places: Places, found: Answers) -> None:
     names = ["web"] if found.storage_path is None else ["web", "storage"]
     for name in names:
         print(f"{places.config / name}.toml is written; read it, it says what each line means.")
-    if found.maxspace is not None:
-        print(answers.days_text(found.maxspace, found.cameras))
     print("\nStart it:")
     for name in names:
         print(f"  {units.command_of(name, places.config / f'{name}.toml')}")
     print(f"Log in at {found.public_url} as {found.email}.")
+    if found.public_url.startswith("https"):
+        print("TLS is the work of a reverse proxy in front of it: docs/operations.md has two.")
     if found.smtp is None:
         print("There is no mail server: the link to log in stands in the log of ucam web.")
     web = places.config / "web.toml"

@@ -11,7 +11,17 @@ from ucam.base.service import Fault
 from ucam.base.tokens import Role
 from ucam.cli.answers import Answers
 from ucam.cli.state import Office, open_office
-from ucam.cli.written import MAIL_SERVER, OUTBOX, STORAGE, WEB, Places, create, listed, quoted
+from ucam.cli.written import (
+    MAIL_SERVER,
+    OUTBOX,
+    STORAGE,
+    WEB,
+    Places,
+    create,
+    listed,
+    make_folder,
+    quoted,
+)
 from ucam.storage.config import StorageConfig
 from ucam.web.config import WebConfig
 
@@ -23,7 +33,7 @@ def look_before(places: Places) -> None:
     for path in (
         places.config / "web.toml",
         places.config / "storage.toml",
-        places.config / _PASSWORD,
+        places.path("web", _PASSWORD),
         places.path("storage", "token"),
     ):
         if path.exists():
@@ -34,7 +44,8 @@ def write(places: Places, found: Answers) -> None:
     """Write all, or (after a `Fault`) nothing."""
     texts: dict[Path, tuple[str, int]] = {}
     if isinstance(found.password, str):
-        texts[places.config / _PASSWORD] = (f"{found.password}\n", 0o600)
+        # In the state's folder, which belongs to the service's user; /etc is root's.
+        texts[places.path("web", _PASSWORD)] = (f"{found.password}\n", 0o600)
     texts[places.config / "web.toml"] = (_web(places, found), 0o644)
     if found.storage_path is not None:
         texts[places.config / "storage.toml"] = (_storage(places, found), 0o644)
@@ -48,6 +59,7 @@ def write(places: Places, found: Answers) -> None:
             config.load(places.config / "storage.toml", StorageConfig)
             path = places.path("storage", "token")
             create(path, f"{asyncio.run(_token(web, found))}\n", 0o600)
+            make_folder(places.config / found.storage_path, "storage")
             written.append(path)
     except (OSError, Fault, ConfigError) as error:
         for path in written:
@@ -98,7 +110,9 @@ def _web(places: Places, found: Answers) -> str:
 def _mail(places: Places, found: Answers) -> str:
     if found.smtp is None:
         return OUTBOX.format(outbox=quoted(places.written("web", "outbox")))
-    file = _PASSWORD if isinstance(found.password, str) else found.password
+    file = found.password
+    if isinstance(file, str):
+        file = Path(places.written("web", _PASSWORD))
     return MAIL_SERVER.format(
         smtp=quoted(found.smtp),
         password="" if file is None else f"password-file = {quoted(file)}\n",

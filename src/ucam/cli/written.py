@@ -2,7 +2,9 @@
 
 import json
 import os
+import pwd
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +54,7 @@ OUTBOX = """\
 # No mail server yet: a mail becomes a file in this folder, and its login link is logged. Whoever
 # reads either gets in. When you have a server, instead:
 # url = "smtp+starttls://USER@HOST:587"
-# password-file = "smtp-password"
+# password-file = "smtp-password"        # a file that the service's user can read
 # from = "ucam <cams@example.com>"
 outbox = {outbox}
 """
@@ -135,6 +137,20 @@ class Places:
         return self.config / self.written(service, name)
 
 
+def make_folder(path: Path, service: str) -> None:
+    """A folder for a service's data where there is none; it belongs to the packages' user.
+
+    Raises `OSError`.
+    """
+    if path.exists():
+        return
+    path.mkdir(parents=True, mode=0o750)
+    if os.geteuid() == 0:
+        with suppress(KeyError):
+            user = pwd.getpwnam(f"ucam-{service}")
+            os.chown(path, user.pw_uid, user.pw_gid)
+
+
 def quoted(text: object) -> str:
     """A TOML string: a JSON string is one, so nothing that somebody says ends it early."""
     return json.dumps(str(text), ensure_ascii=False).replace("\x7f", "\\u007f")
@@ -150,7 +166,7 @@ def create(path: Path, text: str, mode: int = 0o644) -> None:
 
     Raises `OSError`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if mode == 0o600 else 0o755)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "w") as file:
         if os.geteuid() == 0:
