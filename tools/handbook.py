@@ -21,15 +21,16 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 import reference  # noqa: E402
 
-# Files of the project → where they stand in the site.
 SAMPLES = ["web.toml", "storage.toml", "capture.toml", "turnserver.conf", "nginx.conf", "Caddyfile"]
+# Files of the project → where they stand in the site; `on_files` adds what pages link to.
 ELSEWHERE = {
     "SECURITY.md": "security.md",
     "CHANGELOG.md": "changelog.md",
     "ui/src/assets/figtree.woff2": "stylesheets/figtree.woff2",
-    **{f"config/{name}": f"config/{name}" for name in SAMPLES},
 }
-FOLDERS = {"config": "samples.md"}
+# What has a page of its own in the site.
+INSTEAD = {"README.md": "index.md", "config": "samples.md"}
+# A link's file, without its anchor.
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
 FOR_MACHINES = "For machines: [{0}]({0})\n\n"
 GENERATED = re.compile(r"<!-- generated: ([a-z-]+) -->")
@@ -54,8 +55,16 @@ def _existing(entries: list[object], docs: Path) -> list[object]:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add what lies elsewhere in the project, and what is made."""
+    for page in files.documentation_pages():
+        for target in LINK.findall(page.content_string):
+            origin = meant_by(target, f"docs/{page.src_uri}")
+            if origin in INSTEAD or origin.startswith(("docs/", "../")):
+                continue
+            if (ROOT / origin).is_file():
+                ELSEWHERE.setdefault(origin, f"project/{origin}")
     for origin, uri in ELSEWHERE.items():
-        files.append(File.generated(config, uri, abs_src_path=str(ROOT / origin)))
+        if files.get_file_from_path(uri) is None:
+            files.append(File.generated(config, uri, abs_src_path=str(ROOT / origin)))
     for name, text in reference.files().items():
         files.append(File.generated(config, name, content=text))
     return files
@@ -72,8 +81,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def site_link(target: str, origin: str, here: str) -> str:
     """A link of the project's file `origin`, as the site's page `here` has to write it."""
-    meant = posixpath.normpath(posixpath.join(posixpath.dirname(origin), target))
-    uri = ELSEWHERE.get(meant) or FOLDERS.get(meant)
+    meant = meant_by(target, origin)
+    uri = ELSEWHERE.get(meant) or INSTEAD.get(meant)
     if uri is None:
         if not meant.startswith("docs/"):
             return target  # MkDocs tells that it leads nowhere
@@ -81,21 +90,23 @@ def site_link(target: str, origin: str, here: str) -> str:
     return os.path.relpath(uri, posixpath.dirname(here) or ".")
 
 
+def meant_by(target: str, origin: str) -> str:
+    """The project's file that a link in its file `origin` means."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(origin), target))
+
+
 @cache
 def _made(name: str) -> str:
     match name:
         case "room":
-            return FOR_MACHINES.format("room.schema.json") + reference.room_page(
-                reference.room_schema()
-            )
+            page = reference.room_page(reference.room_schema())
+            return FOR_MACHINES.format("room.schema.json") + page
         case "web":
-            return FOR_MACHINES.format("web.openapi.json") + reference.openapi_page(
-                reference.web_openapi()
-            )
+            page = reference.openapi_page(reference.web_openapi())
+            return FOR_MACHINES.format("web.openapi.json") + page
         case "storage":
-            return FOR_MACHINES.format("storage.openapi.json") + reference.openapi_page(
-                reference.storage_openapi()
-            )
+            page = reference.openapi_page(reference.storage_openapi())
+            return FOR_MACHINES.format("storage.openapi.json") + page
         case "samples":
             parts = [
                 f"## {one}\n\n```\n{(ROOT / 'config' / one).read_text()}```" for one in SAMPLES
