@@ -30,8 +30,8 @@ ELSEWHERE = {
 }
 # What has a page of its own in the site.
 INSTEAD = {"README.md": "index.md", "config": "samples.md"}
-# A link's file, without its anchor.
-LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
+# A link or picture: its words, the file that it names, its anchor.
+LINK = re.compile(r"\[([^\]]+)\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 FOR_MACHINES = "For machines: [{0}]({0})\n\n"
 GENERATED = re.compile(r"<!-- generated: ([a-z-]+) -->")
 
@@ -56,7 +56,7 @@ def _existing(entries: list[object], docs: Path) -> list[object]:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add what lies elsewhere in the project, and what is made."""
     for page in files.documentation_pages():
-        for target in LINK.findall(page.content_string):
+        for _, target, _ in LINK.findall(page.content_string):
             origin = meant_by(target, f"docs/{page.src_uri}")
             if origin in INSTEAD or origin.startswith(("docs/", "../")):
                 continue
@@ -76,18 +76,20 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     markdown = GENERATED.sub(lambda found: _made(found[1]), markdown)
     here = page.file.src_uri
     origin = next((path for path, uri in ELSEWHERE.items() if uri == here), f"docs/{here}")
-    return LINK.sub(lambda found: site_link(found[1], origin, here), markdown)
+    return LINK.sub(lambda found: site_link(found, origin, here), markdown)
 
 
-def site_link(target: str, origin: str, here: str) -> str:
-    """A link of the project's file `origin`, as the site's page `here` has to write it."""
+def site_link(link: re.Match[str], origin: str, here: str) -> str:
+    """A link in the project's file `origin`, as the site's page `here` has to write it."""
+    words, target, anchor = link.groups(default="")
     meant = meant_by(target, origin)
     uri = ELSEWHERE.get(meant) or INSTEAD.get(meant)
     if uri is None:
         if not meant.startswith("docs/"):
-            return target  # MkDocs tells that it leads nowhere
+            # A folder of the project is nothing to look at here. Of what isn't there MkDocs tells.
+            return words if (ROOT / meant).is_dir() else link[0]
         uri = meant.removeprefix("docs/")
-    return os.path.relpath(uri, posixpath.dirname(here) or ".")
+    return f"[{words}]({os.path.relpath(uri, posixpath.dirname(here) or '.')}{anchor})"
 
 
 def meant_by(target: str, origin: str) -> str:
