@@ -46,7 +46,7 @@ check: setup-tests ## ruff, mypy, the page's types, tests and size, import direc
 
 docs: setup-tests ## the documentation as a site, in build/docs: strictly, every link checked
 	$(BIN)/python tools/drawings.py --check
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "  build/docs/index.html"
 
 unit: setup-tests ## the tests of each module

@@ -11,7 +11,8 @@ import pytest
 pytestmark = pytest.mark.interop
 
 PAGE = (Path(__file__).parents[2] / "docs" / "raspberry-pi-steps.md").read_text()
-PIPELINES = re.findall(r"^```sh\n(gst-launch-1\.0 .*)\n```$", PAGE, re.MULTILINE)
+BLOCKS = re.findall(r"^```sh\n(gst-launch-1\.0 [^`]*)\n```$", PAGE, re.MULTILINE)
+PIPELINES = [block.replace("\\\n", " ") for block in BLOCKS]
 # Elements of a Raspberry Pi.
 OF_A_PI = {"libcamerasrc", "v4l2convert", "v4l2h264enc"}
 
