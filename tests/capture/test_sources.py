@@ -6,7 +6,7 @@ import pytest
 from ucam.base.units import Duration, Rate
 from ucam.capture.config import Video
 from ucam.capture.encoder import Encoder, EncoderError, choose_encoder, encoder_launch
-from ucam.capture.sources import SourceError, launch_text, plan
+from ucam.capture.sources import SINK, SourceError, launch_text, plan
 
 USB = Path("/dev/video0")
 SENSOR = Path("/dev/video1")
@@ -120,7 +120,7 @@ def test_pictures_go_through_one_encoder(source: str) -> None:
     video = Video(source=source)
     text = launch_text(plan(video, ALL), video, Encoder("x264enc", ""))
     assert text.count("x264enc") == 1
-    assert text.endswith("max-buffers=64")
+    assert text.endswith(SINK)
 
 
 def test_the_first_encoder_that_comes_up_is_taken_and_the_log_can_say_why() -> None:
