@@ -1,31 +1,94 @@
-"""`python -m bench [NAME…]`: run all benchmarks, or those named."""
+"""`python -m bench [--quick] [NAME…]`: measure all points, or those named, and write the page."""
 
+import argparse
+import os
 import sys
+import traceback
+from pathlib import Path
 
-from bench import capture, catchup, channel, index, ingest, live, page, play, room
+from bench import (
+    capture,
+    durability,
+    index,
+    live,
+    outage,
+    play,
+    playback,
+    recording,
+    signaling,
+)
+from bench.machine import look
+from bench.report import Section, write
+from bench.result import Missing, Plan, Point, Row, figure
 
-ALL = {
-    "ingest": ingest.main,
-    "catchup": catchup.main,
-    "play": play.main,
-    "live": live.main,
-    "capture": capture.main,
-    "index": index.main,
-    "room": room.main,
-    "page": page.main,
-    "channel": channel.main,
-}
+POINTS = (
+    recording.POINT,
+    durability.POINT,
+    live.POINT,
+    playback.POINT,
+    outage.POINT,
+    signaling.POINT,
+    index.POINT,
+    capture.POINT,
+    play.POINT,
+)
+RESULTS = Path(__file__).with_name("results")
 
 
 def main() -> int:
-    """Run and print; returns the exit status."""
-    names = sys.argv[1:] or list(ALL)
-    if unknown := [name for name in names if name not in ALL]:
-        print(f"no such benchmark: {', '.join(unknown)} (there are {', '.join(ALL)})")
+    """Measure, print, write; returns the exit status."""
+    arguments = _parser().parse_args()
+    names = arguments.names or [point.name for point in POINTS]
+    points = {point.name: point for point in POINTS}
+    if unknown := [name for name in names if name not in points]:
+        print(f"no such point: {', '.join(unknown)} (there are {', '.join(points)})")
         return 2
+    plan = Plan.short() if arguments.quick else Plan()
+    plan = Plan(plan.quick, arguments.runs or plan.runs, arguments.seconds or plan.seconds)
+    machine = look(RESULTS.parent)
+    sections: list[Section] = []
     for name in names:
-        ALL[name]()
-    return 0
+        sections.append(_measure(points[name], plan))
+        # After each: what was measured stays when a later point fails.
+        page = write(arguments.output, machine, plan, sections, arguments.remarks)
+    print(f"\n{page}")
+    return 1 if any(section.failed for section in sections) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="what ucam costs")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a point; all if none is named")
+    parser.add_argument("--quick", action="store_true", help="some ten minutes instead of hours")
+    parser.add_argument("--runs", type=int, help="how often each is measured (5; quick: 2)")
+    parser.add_argument("--seconds", type=float, help="how long each time (10; quick: 4)")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="folder for the page")
+    parser.add_argument("--remarks", default="", help="a sentence about this run, for its page")
+    return parser
+
+
+def _measure(point: Point, plan: Plan) -> Section:
+    print(f"\n{point.title}", flush=True)
+    section = Section(point, os.getloadavg()[0])
+    try:
+        for row in point.measure(plan):
+            section.rows.append(row)
+            print(f"  {_line(row)}", flush=True)
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        # The hours before and behind it aren't lost with it; the page says that it failed.
+        traceback.print_exception(error)
+        section.rows.append(Missing(f"the rest of “{point.title}”", f"It broke off: {error!r}."))
+        section.failed = True
+    return section
+
+
+def _line(row: Row) -> str:
+    if isinstance(row, Missing):
+        return f"not measured: {row.what}. {row.why}"
+    name = row.name if row.at is None else f"{row.name} ({figure(row.at)})"
+    least, most = map(figure, row.spread)
+    return (
+        f"{name:44} {row.peer:34} {figure(row.median):>8} {row.unit} ({least} … {most}) {row.note}"
+    )
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 `python -m bench.generator CLIP PACKET SPEED SECONDS < URLS` takes one `URL TOKEN` a line (no token:
 a server that isn't ucam, which is never asked what is durable), waits until all are recording,
-prints `recording`, sends, and prints how many access units it has sent to each.
+prints `recording`, sends, and prints how many access units it has sent to each, and how late the
+latest went, in seconds: more than a moment where the server is too slow.
 A stream at speed 10 sends ten seconds of the clip a second: a camera that catches up.
 """
 
 import asyncio
+import contextlib
 import ssl
 import sys
 import time
@@ -39,7 +41,7 @@ def prepare(clip: Path, packet: int, seconds: float, speed: float) -> Media:
     real time, up to now).
     """
     with av.open(str(clip)) as file:
-        sets = tuple(split_annex_b(_extradata(file)))
+        sets = parameter_sets(file)
         coded = [(bytes(each), each.is_keyframe) for each in file.demux(video=0) if each.size]
     count = int(seconds * RATE * speed)
     start_us = time.time_ns() // 1000 - int(count / RATE * 1e6) * (speed > 1)
@@ -54,15 +56,15 @@ def prepare(clip: Path, packet: int, seconds: float, speed: float) -> Media:
     return Media(h264_session(sets, RunLine("bench", 0)), units)
 
 
-def _extradata(file: av.container.InputContainer) -> bytes:
-    """The parameter sets of an MP4 in Annex B form (out of its avcC, ISO/IEC 14496-15)."""
+def parameter_sets(file: av.container.InputContainer) -> tuple[bytes, ...]:
+    """Of an MP4 with H.264 (out of its avcC, ISO/IEC 14496-15)."""
     data = file.streams.video[0].codec_context.extradata or b""
     position, found = 6, b""
     for _ in range(2):
         size = int.from_bytes(data[position : position + 2])
         found += b"\0\0\0\1" + data[position + 2 : position + 2 + size]
         position += 3 + size
-    return found
+    return tuple(split_annex_b(found))
 
 
 @dataclass(eq=False)
@@ -77,6 +79,7 @@ class Stream(asyncio.Protocol):
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     transport: asyncio.WriteTransport | None = None
     sent: int = 0
+    late_s: float = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
@@ -89,6 +92,8 @@ class Stream(asyncio.Protocol):
             match event:
                 case Ready():
                     self.ready.set()
+                case Failed(step="TEARDOWN"):
+                    self.gone.set()  # gst-rtsp-server's answer when it has hung up already
                 case Failed():
                     sys.exit(f"turned away: {event.status} {event.text} at {event.step}")
         self._flush()
@@ -118,6 +123,7 @@ class Stream(asyncio.Protocol):
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
             await self.room.wait()
+            self.late_s = max(self.late_s, loop.time() - start_s - number * interval_s)
             self.transport.write(unit)
             self.sent += 1
             if self.asks and number % (2 * RATE) == 0:
@@ -125,7 +131,10 @@ class Stream(asyncio.Protocol):
                 self._flush()
         self.publisher.teardown()
         self._flush()
-        await asyncio.wait_for(self.gone.wait(), 20)
+        # Not every server hangs up after a TEARDOWN, as RFC 2326 lets it.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.gone.wait(), 20 if self.asks else 2)
+        self.transport.close()
 
 
 async def main(clip: str, packet: str, speed: str, seconds: str) -> None:
@@ -153,7 +162,8 @@ async def main(clip: str, packet: str, speed: str, seconds: str) -> None:
             # Cameras aren't in step: their keyframes, one a second, come one after the other.
             offset_s = number / len(streams) / pace
             tasks.create_task(stream.send(media.units, interval_s, start_s + offset_s))
-    print(*(stream.sent for stream in streams), flush=True)
+    print(*(stream.sent for stream in streams))
+    print(max(stream.late_s for stream in streams), flush=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.cost import Cost, measure
+from bench.result import Plan
 from storage.helpers import Tokens
 from storage.process import StorageProcess
 from ucam.media.scan import scan
@@ -18,12 +19,14 @@ warnings.filterwarnings("ignore", message="EdDSA is deprecated")
 SETTLE_S = 3
 
 
-def make_clip(path: Path, keyframes: int = 30) -> Path:
-    """8 s of noisy 1080p30 at 4 Mbit/s, a keyframe every so many pictures, no B-frames."""
-    source = "testsrc2=size=1920x1080:rate=30:duration=8,noise=alls=12:allf=t,format=yuv420p"
+def make_clip(
+    path: Path, keyframes: int = 30, *, size: str = "1920x1080", rate: str = "4M"
+) -> Path:
+    """8 s of noisy video, 30 a second, a keyframe every so many pictures, no B-frames."""
+    source = f"testsrc2=size={size}:rate=30:duration=8,noise=alls=12:allf=t,format=yuv420p"
     command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, "-c:v", "libx264"]
-    rate = ["-b:v", "4M", "-maxrate", "4M", "-bufsize", "4M", "-g", str(keyframes), "-bf", "0"]
-    subprocess.run([*command, "-preset", "ultrafast", *rate, str(path)], check=True)
+    limits = ["-b:v", rate, "-maxrate", rate, "-bufsize", rate, "-g", str(keyframes), "-bf", "0"]
+    subprocess.run([*command, "-preset", "ultrafast", *limits, str(path)], check=True)
     return path
 
 
@@ -36,10 +39,20 @@ class Target:
     tokens: list[str]
 
 
+class Unsynced(StorageProcess):
+    """A storage whose files the kernel writes when it likes: `bench.unsynced`."""
+
+    def command(self, name: str) -> list[str]:
+        return [sys.executable, "-m", "bench.unsynced", name, "--config", str(self.config)]
+
+
 @contextlib.contextmanager
-def ucam(folder: Path, streams: int) -> Iterator[tuple[Target, StorageProcess]]:
-    """A storage that stands alone; it ends in good order."""
-    storage = StorageProcess(folder, Tokens(folder), chunk_size="60s")
+def ucam(
+    folder: Path, streams: int, *, under: tuple[str, ...] = (), synced: bool = True
+) -> Iterator[tuple[Target, StorageProcess]]:
+    """A storage that stands alone, below the command `under`; it ends in good order."""
+    kind = StorageProcess if synced else Unsynced
+    storage = kind(folder, Tokens(folder), under=under, chunk_size="60s")
     storage.start()
     jids = [f"cam{number}@studio.loc" for number in range(streams)]
     base = f"rtsps://127.0.0.1:{storage.port}"
@@ -62,12 +75,13 @@ class Sending:
 
     process: "subprocess.Popen[str]"
 
-    def sent(self) -> int:
-        """Wait for its end; how many access units it has sent."""
-        output, _ = self.process.communicate(timeout=120)
+    def sent(self) -> tuple[int, float]:
+        """Wait for its end; how many access units it has sent, and how late (s) the latest was."""
+        output, _ = self.process.communicate(timeout=600)
         if self.process.returncode:
             raise SystemExit(f"the generator ended with {self.process.returncode}")
-        return sum(map(int, output.split()))
+        sent, late = output.splitlines()
+        return sum(map(int, sent.split())), float(late)
 
 
 @contextlib.contextmanager
@@ -94,10 +108,15 @@ def sending(
             process.kill()
 
 
-def cost(target: Target, seconds: float) -> Cost:
-    """What the server costs, once it is running smoothly."""
+def costs(target: Target, plan: Plan) -> list[Cost]:
+    """What the server costs, again and again, once it is running smoothly."""
     time.sleep(SETTLE_S)
-    return measure(target.pids, seconds)
+    return [measure(target.pids, plan.seconds) for _ in range(plan.runs)]
+
+
+def sending_s(plan: Plan) -> float:
+    """How long to send for `costs`."""
+    return SETTLE_S + plan.runs * plan.seconds + 1
 
 
 def stored(storage: StorageProcess) -> int:
