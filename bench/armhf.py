@@ -52,10 +52,10 @@ def measure(plan: Plan) -> Iterator[Row]:
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        plugin = _plugin(folder)
+        library = plugin(folder)
         clip = make_units(folder)
         values = tuple(
-            _each(folder, clip, plugin, root, extra) for _ in range(plan.pick(full=5, quick=1))
+            _each(folder, clip, library, root, extra) for _ in range(plan.pick(full=5, quick=1))
         )
     note = f"goal: {GOAL:,}; counted by qemu-arm -cpu cortex-a7, ChaCha20, user space alone"
     yield Result(INSTRUCTIONS, OURS, "instructions", values, note=note)
@@ -76,13 +76,13 @@ def make_units(folder: Path) -> Path:
     return path
 
 
-def _each(folder: Path, clip: Path, plugin: Path, root: Path, extra: Path) -> float:
+def _each(folder: Path, clip: Path, library: Path, root: Path, extra: Path) -> float:
     """Of a picture more: the start, and whatever else comes once, goes out."""
-    few, many = (_count(folder, clip, plugin, root, extra, n) for n in (WARM, WARM + MORE))
+    few, many = (_count(folder, clip, library, root, extra, n) for n in (WARM, WARM + MORE))
     return (many - few) / MORE
 
 
-def _count(folder: Path, clip: Path, plugin: Path, root: Path, extra: Path, pictures: int) -> int:
+def _count(folder: Path, clip: Path, library: Path, root: Path, extra: Path, pictures: int) -> int:
     with tempfile.TemporaryDirectory(dir=folder) as name:
         home = Path(name)
         storage = StorageProcess(home, Tokens(home))
@@ -95,7 +95,7 @@ def _count(folder: Path, clip: Path, plugin: Path, root: Path, extra: Path, pict
             told = home / "instructions"
             code = Path(ucam.__file__).parent.parent, Path(__file__).parent.parent
             path = os.pathsep.join(map(str, (extra, *code)))
-            command = ["qemu-arm", "-cpu", "cortex-a7", "-L", str(root), "-plugin", str(plugin)]
+            command = ["qemu-arm", "-cpu", "cortex-a7", "-L", str(root), "-plugin", str(library)]
             program = [str(root / "usr/bin/python3.11"), "-m", "bench.camera_side"]
             url = f"rtsps://127.0.0.1:{storage.port}"
             subprocess.run(
@@ -109,7 +109,8 @@ def _count(folder: Path, clip: Path, plugin: Path, root: Path, extra: Path, pict
             storage.stop()
 
 
-def _plugin(folder: Path) -> Path:
+def plugin(folder: Path) -> Path:
+    """`insn.c`, compiled for this machine's qemu."""
     version = subprocess.check_output(["qemu-arm", "--version"], text=True)
     match = re.search(r"version (\d+)", version)
     interface = 2 if match and int(match[1]) >= 9 else 1

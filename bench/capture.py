@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench import armhf
+from bench import armhf, pi2
 from bench.cost import cpu_seconds, family, memory_mb
 from bench.result import OURS, Plan, Plot, Point, Result, Row
 from support.site import Site, wait_until
@@ -56,6 +56,7 @@ def measure(how: Plan) -> Iterator[Row]:
     yield Result(MEMORY, OURS, "MB", tuple(o for _, o in memory))
     yield Result(MEMORY, BARE, "MB", tuple(b for b, _ in memory))
     yield from armhf.measure(how)
+    yield from pi2.measure(how)
 
 
 @contextlib.contextmanager

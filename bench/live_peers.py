@@ -15,19 +15,19 @@ from bench.peers import listens
 from support.site import free_port, wait_until
 
 JANUS = "Janus"
+# Number of a picture → when it was captured, ms since 1970: once, if nothing began anew.
+Times = dict[int | None, list[float]]
 
 
 @dataclass
 class LivePeer:
-    """`kind` and `how`: see viewer.js. `pid`: of the server; `captured`: number of a picture →
-    when it was captured, ms since 1970.
-    """
+    """`kind` and `how`: see viewer.js. `pid`: of the server; `captured`: by its camera."""
 
     name: str
     kind: str
     how: dict[str, Any]
     pid: int
-    captured: dict[int, float] = field(default_factory=dict)
+    captured: Times = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -100,7 +100,7 @@ def fed(peer: LivePeer, rtp: str, rtsp: str) -> Iterator[None]:
             assert camera.stdout is not None
             for line in camera.stdout:
                 number, at_ms = line.split()
-                peer.captured[int(number)] = float(at_ms)
+                peer.captured[int(number)] = [float(at_ms)]
 
         reader = threading.Thread(target=read)
         reader.start()

@@ -227,11 +227,11 @@ async def _storm(web: Web) -> tuple[float, float, float]:
 POINT = Point(
     "signaling",
     "Signaling",
-    """The WebSocket room of `ucam web`, 16 locations in one room, each person seeing one; server and
-    clients share this machine. Memory is what sockets add to the process (PSS), with everything
-    that a member of a location costs. The storm: every socket is cut at once, and everybody comes
-    back at once, with the roster of each location sent to each. No peer is measured: the others'
-    signaling is one HTTP request a viewer, which is another thing.""",
+    """The WebSocket room of `ucam web`, 16 locations in one room, each person seeing one; server
+    and clients share this machine. Memory is what sockets add to the process (PSS), with
+    everything that a member of a location costs. The storm: every socket is cut at once, and
+    everybody comes back at once, with the roster of each location sent to each. No peer is
+    measured: the others' signaling is one HTTP request a viewer, which is another thing.""",
     measure,
     (Plot(KNOWN, "Reconnect storm: until everybody knows everybody again", "bars"),),
 )

@@ -86,12 +86,21 @@ class Sending:
 
 @contextlib.contextmanager
 def sending(
-    clip: Path, target: Target, *, packet: int, seconds: float, speed: float = 1
+    clip: Path,
+    target: Target,
+    *,
+    packet: int,
+    seconds: float,
+    speed: float = 1,
+    chacha: bool = False,
 ) -> Iterator[Sending]:
-    """The generator; all streams are being recorded when this begins."""
+    """The generator; all streams are being recorded when this begins. `chacha`: it takes that
+    cipher, as cameras without AES do.
+    """
     command = [sys.executable, "-m", "bench.generator", str(clip), str(packet), str(speed)]
+    cipher = ["chacha"] if chacha else []
     with subprocess.Popen(
-        [*command, str(seconds)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*command, str(seconds), *cipher], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
