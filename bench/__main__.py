@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -19,7 +20,7 @@ from bench import (
 )
 from bench.machine import look
 from bench.report import Section, write
-from bench.result import Missing, Plan, Point, Row, figure
+from bench.result import Missing, Plan, Row, figure
 
 POINTS = (
     recording.POINT,
@@ -47,10 +48,16 @@ def main() -> int:
     plan = Plan(plan.quick, arguments.runs or plan.runs, arguments.seconds or plan.seconds)
     machine = look(RESULTS.parent)
     sections: list[Section] = []
-    for name in names:
-        sections.append(_measure(points[name], plan))
-        # After each: what was measured stays when a later point fails.
-        page = write(arguments.output, machine, plan, sections, arguments.remarks)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        for name in names:
+            sections.append(Section(points[name], os.getloadavg()[0], failed=True))
+            _measure(sections[-1], plan)
+            # After each: what was measured stays when a later point fails.
+            write(arguments.output, machine, plan, sections, arguments.remarks)
+    except KeyboardInterrupt:
+        print("stopped")
+    page = write(arguments.output, machine, plan, sections, arguments.remarks)
     print(f"\n{page}")
     return 1 if any(section.failed for section in sections) else 0
 
@@ -66,19 +73,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(point: Point, plan: Plan) -> Section:
+def _measure(section: Section, plan: Plan) -> None:
+    point = section.point
     print(f"\n{point.title}", flush=True)
-    section = Section(point, os.getloadavg()[0])
     try:
         for row in point.measure(plan):
             section.rows.append(row)
             print(f"  {_line(row)}", flush=True)
+        section.failed = False
     except (Exception, SystemExit) as error:  # noqa: BLE001
         # The hours before and behind it aren't lost with it; the page says that it failed.
         traceback.print_exception(error)
         section.rows.append(Missing(f"the rest of “{point.title}”", f"It broke off: {error!r}."))
-        section.failed = True
-    return section
 
 
 def _line(row: Row) -> str:

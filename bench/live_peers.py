@@ -21,11 +21,14 @@ Times = dict[int | None, list[float]]
 
 @dataclass
 class LivePeer:
-    """`kind` and `how`: see viewer.js. `pid`: of the server; `captured`: by its camera."""
+    """`kind` and `how`: see viewer.js. `page`: of the same origin, whatever it shows. `pid`: of the
+    server. `captured`: by its camera.
+    """
 
     name: str
     kind: str
     how: dict[str, Any]
+    page: str
     pid: int
     captured: Times = field(default_factory=dict)
 
@@ -53,8 +56,8 @@ def janus(folder: Path) -> Iterator[LivePeer | str]:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             wait_until("Janus listens", lambda: listens(server.pid, http))
-            how = {"url": f"http://127.0.0.1:{http}/janus", "stream": 1}
-            peer = LivePeer(JANUS, "janus", how, server.pid)
+            how: dict[str, Any] = {"url": f"http://127.0.0.1:{http}/janus", "stream": 1}
+            peer = LivePeer(JANUS, "janus", how, f"{how['url']}/info", server.pid)
             with fed(peer, str(rtp), "-"):
                 yield peer
         finally:
@@ -79,7 +82,8 @@ def mediamtx(folder: Path) -> Iterator[LivePeer | str]:
         try:
             wait_until("MediaMTX listens", lambda: listens(server.pid, rtsp))
             how = {"url": f"http://127.0.0.1:{http}/camera/whep"}
-            peer = LivePeer("MediaMTX (WHEP)", "whep", how, server.pid)
+            page = f"http://127.0.0.1:{http}/camera"
+            peer = LivePeer("MediaMTX (WHEP)", "whep", how, page, server.pid)
             with fed(peer, str(free_udp_port()), f"rtsp://127.0.0.1:{rtsp}/camera"):
                 yield peer
         finally:

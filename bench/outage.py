@@ -31,6 +31,8 @@ STREAMS, SPEED = 8, 10
 CPU = f"CPU of storage while {STREAMS} cameras catch up at {SPEED} times real time"
 CUT_S = 60
 BEFORE_S = AFTER_S = 12
+# Of each recording: before, in, and a good part of what comes after the cut.
+PROVED_S = BEFORE_S + CUT_S + AFTER_S
 UCAM_PORT, CAMERA_PORT = 8322, 8554
 
 
@@ -106,9 +108,9 @@ def _cut(folder: Path, network: Network) -> tuple[dict[str, float], float]:
                 each.end()
         chain.stop()
         numbers = [picture.counter for picture in chain.stored() if picture.counter is not None]
-    lost = {OURS: missing_s(numbers)}
+    lost = {OURS: missing_s(numbers, PROVED_S)}
     for each in recorders:
-        lost[each.name] = missing_s(_numbers(each.folder))
+        lost[each.name] = missing_s(_numbers(each.folder), PROVED_S)
     return lost, took_s
 
 
@@ -122,11 +124,14 @@ def _everything_cut(network: Network) -> Iterator[None]:
         subprocess.run([*nft, "flush chain inet cut input"], check=True)
 
 
-def missing_s(numbers: Sequence[int]) -> float:
-    """Seconds of pictures that aren't there, between the first and the last that are."""
+def missing_s(numbers: Sequence[int], least_s: float = 0) -> float:
+    """Seconds of pictures that aren't there, from the first on that is, to the last, but for
+    `least_s` at least: who doesn't come back has lost the rest.
+    """
     if not numbers:
         raise SystemExit("a recorder has kept no picture at all")
-    return (max(numbers) - min(numbers) + 1 - len(set(numbers))) / RATE
+    first, end = min(numbers), max(numbers) + 1
+    return (max(end - first, int(least_s * RATE)) - len(set(numbers))) / RATE
 
 
 @contextlib.contextmanager

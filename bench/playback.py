@@ -67,13 +67,13 @@ HLS_SEEK = """(at) => new Promise((done) => {
 
 
 def measure(plan: Plan) -> Iterator[Row]:
-    """The page by path, the channel alone by path, then HTTPS."""
+    """HTTPS, the page by path, the channel alone by path."""
     paths = _paths(plan)
     with tempfile.TemporaryDirectory() as name, chromium() as browser:
         folder = Path(name)
+        yield from _https(folder, browser, plan)
         (folder / "shop").mkdir()
         yield from _page(folder / "shop", browser, paths, plan)
-        yield from _https(folder, browser, plan)
     for path in paths:
         if not path.round_trip_s:
             continue  # without any path the cap of 3 MB/s a viewer is what is measured

@@ -53,7 +53,8 @@ def ucam(
     """A storage that stands alone, below the command `under`; it ends in good order."""
     kind = StorageProcess if synced else Unsynced
     storage = kind(folder, Tokens(folder), under=under, chunk_size="60s")
-    storage.start()
+    # qemu may be in between.
+    storage.start(within_s=300 if under else 60)
     jids = [f"cam{number}@studio.loc" for number in range(streams)]
     base = f"rtsps://127.0.0.1:{storage.port}"
     try:

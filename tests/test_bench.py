@@ -127,3 +127,4 @@ def test_bars_are_as_long_as_their_values() -> None:
 def test_missing_pictures_count_once() -> None:
     there = [*range(100, 160), *range(100, 130), *range(190, 220)]
     assert missing_s(there) == 30 / RATE
+    assert missing_s(there, 10) == 10 - 90 / RATE, "who doesn't come back has lost the rest"
