@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.machine import Machine
 from bench.plot import bars, lines
-from bench.result import OURS, Missing, Plan, Point, Result, Row, figure, ratio
+from bench.result import Missing, Plan, Point, Result, Row, figure, ours, ratio
 
 HEAD = """# What ucam costs, beside others
 
@@ -83,19 +83,18 @@ def _summary(sections: Sequence[Section]) -> str:
     """What has a peer: of each name the largest place that both were measured at."""
     rows = ["| | peer | × ucam | the peer's | ucam's |", "| --- | --- | ---: | ---: | ---: |"]
     for section in sections:
-        newest: dict[tuple[str, str], tuple[Result, float]] = {}
+        newest: dict[tuple[str, str], tuple[Result, Result]] = {}
         for result in section.results:
+            own = ours(result, section.results)
+            if own is not None:
+                newest[result.name, result.peer] = result, own
+        for (name, peer), (result, own) in newest.items():
             times = ratio(result, section.results)
-            if times is not None:
-                newest[result.name, result.peer] = result, times
-        for (name, peer), (result, times) in newest.items():
-            ours = next(
-                r for r in section.results if (r.name, r.at, r.peer) == (name, result.at, OURS)
-            )
             place = "" if result.at is None else f", at {figure(result.at)}"
             rows.append(
-                f"| {section.point.title}: {name}{place} | {peer} | **{figure(times)} ×** "
-                f"| {_value(result)} | {_value(ours)} |"
+                f"| {section.point.title}: {name}{place} | {peer} "
+                f"| {'–' if times is None else f'**{figure(times)} ×**'} "
+                f"| {_value(result)} | {_value(own)} |"
             )
     return "\n".join(rows) + "\n"
 

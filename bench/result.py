@@ -95,14 +95,18 @@ class Point:
     plots: tuple[Plot, ...] = ()
 
 
-def ratio(result: Result, results: list[Result]) -> float | None:
-    """How many times ucam's median this one is; None: it is ucam's own, or there is none."""
+def ours(result: Result, results: list[Result]) -> Result | None:
+    """ucam's own at the same place, of a peer's; None: it is ucam's, or there is none."""
     if result.peer == OURS:
         return None
-    for ours in results:
-        if (ours.name, ours.at, ours.peer) == (result.name, result.at, OURS):
-            return result.median / ours.median if ours.median else None
-    return None
+    wanted = (result.name, result.at, OURS)
+    return next((own for own in results if (own.name, own.at, own.peer) == wanted), None)
+
+
+def ratio(result: Result, results: list[Result]) -> float | None:
+    """How many times ucam's median this one is; None where there is nothing to divide by."""
+    own = ours(result, results)
+    return result.median / own.median if own is not None and own.median else None
 
 
 def figure(value: float) -> str:

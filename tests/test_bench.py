@@ -88,6 +88,13 @@ def test_the_page(tmp_path: Path) -> None:
     ET.parse(tmp_path / image)
 
 
+def test_what_cannot_be_divided_is_shown(tmp_path: Path) -> None:
+    point = Point("outage", "Outage", "Cut.", nothing)
+    rows: list[Row] = [result("ucam", 0, name="lost"), result("gst", 60, name="lost")]
+    text = write(tmp_path, MACHINE, Plan(), [Section(point, 0, rows)]).read_text()
+    assert "| Outage: lost | gst | – | 60 % | 0 % |" in text
+
+
 def test_a_full_run_is_not_called_short(tmp_path: Path) -> None:
     page = write(tmp_path, MACHINE, Plan(), []).read_text()
     assert "short run" not in page
