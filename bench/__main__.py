@@ -1,16 +1,21 @@
-"""`python -m bench [--quick] [NAME…]`: measure all points, or those named, and write the page."""
+"""`python -m bench [--quick] [NAME…]`: measure all points, or those named, and write the page.
+
+Those measured before on the same day, by the same processor, stay in the page.
+"""
 
 import argparse
 import os
 import signal
 import sys
 import traceback
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import (
     capture,
     durability,
     index,
+    kept,
     live,
     outage,
     play,
@@ -18,9 +23,10 @@ from bench import (
     recording,
     signaling,
 )
+from bench.kept import Section
 from bench.machine import look
-from bench.report import Section, write
-from bench.result import Missing, Plan, Row, figure
+from bench.report import page_name, write
+from bench.result import Missing, Plan, Point, Row, figure
 
 POINTS = (
     recording.POINT,
@@ -47,19 +53,24 @@ def main() -> int:
     plan = Plan.short() if arguments.quick else Plan()
     plan = Plan(plan.quick, arguments.runs or plan.runs, arguments.seconds or plan.seconds)
     machine = look(RESULTS.parent)
-    sections: list[Section] = []
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    values = arguments.output / f"{page_name(machine)}.json"
+    found = kept.read(values)
+    found.remarks = arguments.remarks or found.remarks
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for name in names:
-            sections.append(Section(points[name], os.getloadavg()[0], failed=True))
-            _measure(sections[-1], plan)
+            began = datetime.now(UTC).isoformat(timespec="seconds")
+            section = Section(name, plan, began, os.getloadavg()[0], True, [], [])
+            found.sections[name] = section
+            _measure(points[name], section)
             # After each: what was measured stays when a later point fails.
-            write(arguments.output, machine, plan, sections, arguments.remarks)
+            kept.write(values, found)
     except KeyboardInterrupt:
         print("stopped")
-    page = write(arguments.output, machine, plan, sections, arguments.remarks)
-    print(f"\n{page}")
-    return 1 if any(section.failed for section in sections) else 0
+    kept.write(values, found)
+    print(f"\n{write(arguments.output, machine, found, POINTS)}")
+    return 1 if any(found.sections[name].failed for name in names if name in found.sections) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,18 +84,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(section: Section, plan: Plan) -> None:
-    point = section.point
+def _measure(point: Point, section: Section) -> None:
     print(f"\n{point.title}", flush=True)
     try:
-        for row in point.measure(plan):
-            section.rows.append(row)
+        for row in point.measure(section.plan):
+            section.add(row)
             print(f"  {_line(row)}", flush=True)
         section.failed = False
     except (Exception, SystemExit) as error:  # noqa: BLE001
         # The hours before and behind it aren't lost with it; the page says that it failed.
         traceback.print_exception(error)
-        section.rows.append(Missing(f"the rest of “{point.title}”", f"It broke off: {error!r}."))
+        section.add(Missing(f"the rest of “{point.title}”", f"It broke off: {error!r}."))
 
 
 def _line(row: Row) -> str:

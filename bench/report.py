@@ -1,88 +1,62 @@
 """The page that a run writes: Markdown with tables, the machine, versions and plots."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.kept import Kept, Section
 from bench.machine import Machine
 from bench.plot import bars, lines
-from bench.result import Missing, Plan, Point, Result, Row, figure, ours, ratio
+from bench.result import Plan, Point, Result, figure, ours, ratio
 
 HEAD = """# What ucam costs, beside others
 
-{day}, {cpu}. Made by `make bench{quick}`; what is counted and what isn't: \
-[docs/benchmarks.md](../../docs/benchmarks.md).
+{day}, {cpu}. Made by `make bench`; what is counted and what isn't: \
+[docs/benchmarks.md](../../docs/benchmarks.md). Every value: [{values}]({values}).
 
 **Compare ratios.** Absolute figures are this machine's, on this day, under this load. "× ucam" is \
 the peer's median divided by ucam's on the same input in the same run: 3 × means three times as \
 much. Spread is the least and the most of n runs.
 """
 SHORT = """
-> A short run: {runs} runs of {seconds:g} s where the full one has {full_runs} of \
-{full_seconds:g}, and the largest sizes are left out. Medians of so few say little about small \
-differences.
+> Not a full run: {names} had fewer or shorter runs than {runs} of {seconds:g} s, and their \
+largest sizes are left out. Medians of so few say little about small differences.
 """
 
 
-@dataclass
-class Section:
-    """A point and what it has given so far; `load`: the load average when it began; `failed`:
-    whether it broke off.
-    """
-
-    point: Point
-    load: float
-    rows: list[Row] = field(default_factory=list)
-    failed: bool = False
-
-    @property
-    def results(self) -> list[Result]:
-        return [row for row in self.rows if isinstance(row, Result)]
-
-    @property
-    def missing(self) -> list[Missing]:
-        return [row for row in self.rows if isinstance(row, Missing)]
-
-
-def write(
-    folder: Path, machine: Machine, plan: Plan, sections: Sequence[Section], remarks: str = ""
-) -> Path:
+def write(folder: Path, machine: Machine, kept: Kept, points: Sequence[Point]) -> Path:
     """`<date>-<cpu>.md` and its plots in a folder of the same name; returns the page."""
-    name = f"{machine.day}-{machine.slug}"
+    name = page_name(machine)
     plots = folder / name
     plots.mkdir(parents=True, exist_ok=True)
     page = folder / f"{name}.md"
-    page.write_text(text(machine, plan, sections, plots, remarks))
+    page.write_text(_text(machine, kept, points, plots))
     return page
 
 
-def text(
-    machine: Machine, plan: Plan, sections: Sequence[Section], plots: Path, remarks: str = ""
-) -> str:
-    """The page; the plots are written into `plots`."""
-    parts = [HEAD.format(day=machine.day, cpu=machine.cpu, quick=" QUICK=1" if plan.quick else "")]
+def page_name(machine: Machine) -> str:
+    """Of a day and a processor."""
+    return f"{machine.day}-{machine.slug}"
+
+
+def _text(machine: Machine, kept: Kept, points: Sequence[Point], plots: Path) -> str:
+    sections = kept.in_order(points)
+    parts = [HEAD.format(day=machine.day, cpu=machine.cpu, values=f"{plots.name}.json")]
     full = Plan()
-    if plan != full:
-        parts.append(
-            SHORT.format(
-                runs=plan.runs,
-                seconds=plan.seconds,
-                full_runs=full.runs,
-                full_seconds=full.seconds,
-            )
-        )
-    if remarks:
-        parts.append(f"\n{remarks.strip()}\n")
+    if short := [point.title for point, section in sections if section.plan != full]:
+        names = ", ".join(short)
+        parts.append(SHORT.format(names=names, runs=full.runs, seconds=full.seconds))
+    if kept.remarks:
+        parts.append(f"\n{kept.remarks.strip()}\n")
     parts += ["\n## In short\n\n", _summary(sections), "\n## The machine\n\n", machine.table()]
-    for section in sections:
-        parts.append(_section(section, plots))
+    for point, section in sections:
+        parts.append(_section(point, section, plots))
     return "".join(parts)
 
 
-def _summary(sections: Sequence[Section]) -> str:
+def _summary(sections: Sequence[tuple[Point, Section]]) -> str:
     """What has a peer: of each name the largest place that both were measured at."""
     rows = ["| | peer | × ucam | the peer's | ucam's |", "| --- | --- | ---: | ---: | ---: |"]
-    for section in sections:
+    for point, section in sections:
         newest: dict[tuple[str, str], tuple[Result, Result]] = {}
         for result in section.results:
             own = ours(result, section.results)
@@ -92,17 +66,20 @@ def _summary(sections: Sequence[Section]) -> str:
             times = ratio(result, section.results)
             place = "" if result.at is None else f", at {figure(result.at)}"
             rows.append(
-                f"| {section.point.title}: {name}{place} | {peer} "
+                f"| {point.title}: {name}{place} | {peer} "
                 f"| {'–' if times is None else f'**{figure(times)} ×**'} "
                 f"| {_value(result)} | {_value(own)} |"
             )
     return "\n".join(rows) + "\n"
 
 
-def _section(section: Section, plots: Path) -> str:
-    point, results = section.point, section.results
+def _section(point: Point, section: Section, plots: Path) -> str:
+    results, plan = section.results, section.plan
     parts = [f"\n## {point.title}\n\n{' '.join(point.about.split())}\n"]
-    parts.append(f"\nLoad average when it began: {section.load:.1f}.\n")
+    parts.append(
+        f"\nBegan {section.began}, at a load average of {section.load:.1f}; "
+        f"{plan.runs} runs of {plan.seconds:g} s{' (short)' if plan.quick else ''}.\n"
+    )
     for plot in point.plots:
         shown = [result for result in results if result.name == plot.name]
         drawing = lines(plot, shown) if plot.kind == "lines" else bars(plot, shown)

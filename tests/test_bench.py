@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bench import kept
+from bench.kept import Kept, Section
 from bench.machine import Machine
 from bench.outage import missing_s
 from bench.plot import bars, lines
-from bench.report import Section, table, write
+from bench.report import table, write
 from bench.result import Missing, Plan, Plot, Point, Result, Row, figure, ratio
 
 from faults.chain import RATE
@@ -23,6 +25,13 @@ MACHINE = Machine(
 
 def result(peer: str, *values: float, at: float | None = None, name: str = CPU) -> Result:
     return Result(name, peer, "%", values, at)
+
+
+def page(folder: Path, point: Point, rows: list[Row], plan: Plan, remarks: str = "") -> Path:
+    section = Section(point.name, plan, "2026-11-22T16:12:00+00:00", 3.14, False, [], [])
+    for row in rows:
+        section.add(row)
+    return write(folder, MACHINE, Kept(remarks, {point.name: section}), [point])
 
 
 def nothing(_plan: Plan) -> Iterator[Row]:
@@ -72,16 +81,16 @@ def test_the_page(tmp_path: Path) -> None:
         *(result("gst <&>", 8, 8, at=at) for at in (1, 10)),
         Missing("MediaMTX", "It is not on the PATH."),
     ]
-    page = write(tmp_path, MACHINE, Plan.short(), [Section(point, 3.14, rows)], "Loaded.")
-    assert page.name == "2026-11-22-amd-epyc-7b13.md"
-    text = page.read_text()
+    written = page(tmp_path, point, rows, Plan.short(), "Loaded.")
+    assert written.name == "2026-11-22-amd-epyc-7b13.md"
+    text = written.read_text()
     assert "| Recording: CPU a stream, at 10 | gst <&> | **4 ×** | 8 % | 2 % |" in text
     assert "at 1 |" not in text, "the summary has the largest place alone"
     assert "| CPU a stream | 10 | ucam |  | 2 % | 1 … 3 | 3 |  |" in text
     assert "Measured so." in text
-    assert "Load average when it began: 3.1." in text
+    assert "at a load average of 3.1; 2 runs of 4 s (short)." in text
     assert "Not measured: MediaMTX. It is not on the PATH." in text
-    assert "A short run: 2 runs of 4 s" in text
+    assert "Not a full run: Recording had fewer" in text
     assert "Loaded." in text
     image = "2026-11-22-amd-epyc-7b13/recording-cpu-a-stream.svg"
     assert f"]({image})" in text
@@ -91,14 +100,29 @@ def test_the_page(tmp_path: Path) -> None:
 def test_what_cannot_be_divided_is_shown(tmp_path: Path) -> None:
     point = Point("outage", "Outage", "Cut.", nothing)
     rows: list[Row] = [result("ucam", 0, name="lost"), result("gst", 60, name="lost")]
-    text = write(tmp_path, MACHINE, Plan(), [Section(point, 0, rows)]).read_text()
+    text = page(tmp_path, point, rows, Plan()).read_text()
     assert "| Outage: lost | gst | – | 60 % | 0 % |" in text
 
 
 def test_a_full_run_is_not_called_short(tmp_path: Path) -> None:
-    page = write(tmp_path, MACHINE, Plan(), []).read_text()
-    assert "short run" not in page
-    assert "make bench`;" in page
+    point = Point("outage", "Outage", "Cut.", nothing)
+    text = page(tmp_path, point, [result("ucam", 1)], Plan()).read_text()
+    assert "Not a full run" not in text
+    assert "5 runs of 10 s." in text
+
+
+def test_values_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "values.json"
+    assert kept.read(path) == Kept("", {})
+    section = Section("live", Plan.short(), "2026-11-22T16:12:00+00:00", 2.5, True, [], [])
+    section.add(result("ucam", 1, 2.5, at=4))
+    section.add(Missing("MediaMTX", "It is not on the PATH."))
+    found = Kept("Loaded.", {"live": section})
+    kept.write(path, found)
+    assert kept.read(path) == found
+    other = Point("outage", "Outage", "Cut.", nothing)
+    live = Point("live", "Live", "Seen.", nothing)
+    assert found.in_order([other, live]) == [(live, section)]
 
 
 def test_a_table_keeps_names_together() -> None:
