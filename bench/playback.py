@@ -24,7 +24,7 @@ from bench import channel
 from bench.browser import chromium, opened, recorded_s, shop, sign_in, until
 from bench.page import SEEK, UTC, WATCH
 from bench.peers import certificate
-from bench.relay import Relay, through
+from bench.relay import Relay, address_in, through
 from bench.result import OURS, Missing, Plan, Plot, Point, Result, Row
 from bench.storage import Target, make_clip, sending
 from storage.helpers import Tokens
@@ -43,12 +43,17 @@ RELAYED = """(() => {
   window.RTCPeerConnection = class extends Real {
     async setRemoteDescription(offer) {
       this.away = offer.sdp.includes('m=application');
-      const sdp = this.away ? await window.relayed(offer.sdp) : offer.sdp;
+      if (!this.away) return super.setRemoteDescription(offer);
+      const [sdp, candidate] = await window.relayed(offer.sdp);
+      this.candidate = candidate;
       return super.setRemoteDescription({ type: offer.type, sdp });
     }
     get localDescription() {
-      const { type, sdp } = super.localDescription;
-      return { type, sdp: this.away ? sdp.replace(/a=candidate.*\\r\\n/g, '') : sdp };
+      const description = super.localDescription;
+      if (!description || !this.away) return description;
+      const sdp = description.sdp.replace(/a=candidate.*\\r\\n/g, '')
+        .replace(/(a=mid:.*\\r\\n)/, `$1${this.candidate}\\r\\n`);
+      return { type: description.type, sdp };
     }
     set onicecandidate(take) {
       super.onicecandidate = take && ((event) => this.away || take(event));
@@ -137,25 +142,18 @@ def _fast(page: Page, path: str, material_s: float) -> Row:
 
 @contextlib.contextmanager
 def _relay(path: channel.Path) -> Iterator[Any]:
-    """Gives a function that puts a relay into a storage's offer; one for each call."""
+    """Gives a function that puts a relay into a storage's offer, and says which candidate puts it
+    into the answer; one for each call.
+    """
     with contextlib.ExitStack() as stack:
 
-        def relayed(offer: str) -> str:
-            there, back = path.links()
-            relay = stack.enter_context(Relay(there, back).running())
-            address, port = _candidate(offer)
-            relay.far.peer = address, port
-            return through(offer, address, relay.near.port)
+        def relayed(offer: str) -> tuple[str, str]:
+            relay = stack.enter_context(Relay(*path.links()).running())
+            address = address_in(offer)
+            near = f"a=candidate:1 1 udp 2130706431 {address} {relay.near.port} typ host"
+            return through(offer, address, relay.far.port), near
 
         yield relayed
-
-
-def _candidate(offer: str) -> tuple[str, int]:
-    for line in offer.splitlines():
-        fields = line.split()
-        if line.startswith("a=candidate:") and fields[2].lower() == "udp" and "." in fields[4]:
-            return fields[4], int(fields[5])
-    raise SystemExit("this machine has no network address for a call")
 
 
 def _https(folder: Path, browser: Browser, plan: Plan) -> Iterator[Row]:
