@@ -55,22 +55,25 @@ def main() -> int:
     machine = look(RESULTS.parent)
     arguments.output.mkdir(parents=True, exist_ok=True)
     values = arguments.output / f"{page_name(machine)}.json"
-    found = kept.read(values)
-    found.remarks = arguments.remarks or found.remarks
+    if arguments.remarks:
+        kept.remark(values, arguments.remarks)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    failed = False
     try:
         for name in names:
             began = datetime.now(UTC).isoformat(timespec="seconds")
             section = Section(name, plan, began, os.getloadavg()[0], True, [], [])
-            found.sections[name] = section
-            _measure(points[name], section)
-            # After each: what was measured stays when a later point fails.
-            kept.write(values, found)
+            try:
+                _measure(points[name], section)
+            finally:
+                # After each: what was measured stays when a later point fails.
+                kept.put(values, section)
+                failed |= section.failed
     except KeyboardInterrupt:
         print("stopped")
-    kept.write(values, found)
-    print(f"\n{write(arguments.output, machine, found, POINTS)}")
-    return 1 if any(found.sections[name].failed for name in names if name in found.sections) else 0
+        failed = True
+    print(f"\n{write(arguments.output, machine, kept.read(values), POINTS)}")
+    return 1 if failed else 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -50,6 +50,19 @@ def read(path: Path) -> Kept:
     return msgspec.json.decode(path.read_bytes(), type=Kept)
 
 
-def write(path: Path, kept: Kept) -> None:
-    """Replace the file."""
+def put(path: Path, section: Section) -> None:
+    """Keep a section; the others stay as they are."""
+    kept = read(path)
+    kept.sections[section.name] = section
+    _write(path, kept)
+
+
+def remark(path: Path, text: str) -> None:
+    """Keep what is to be said of all of it."""
+    kept = read(path)
+    kept.remarks = text
+    _write(path, kept)
+
+
+def _write(path: Path, kept: Kept) -> None:
     path.write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1))

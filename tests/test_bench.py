@@ -117,9 +117,12 @@ def test_values_are_kept(tmp_path: Path) -> None:
     section = Section("live", Plan.short(), "2026-11-22T16:12:00+00:00", 2.5, True, [], [])
     section.add(result("ucam", 1, 2.5, at=4))
     section.add(Missing("MediaMTX", "It is not on the PATH."))
-    found = Kept("Loaded.", {"live": section})
-    kept.write(path, found)
-    assert kept.read(path) == found
+    older = Section("live", Plan(), "2026-11-22T15:00:00+00:00", 1, False, [], [])
+    for each in (older, section):
+        kept.put(path, each)
+    kept.remark(path, "Loaded.")
+    found = kept.read(path)
+    assert found == Kept("Loaded.", {"live": section}), "the newest of each point"
     other = Point("outage", "Outage", "Cut.", nothing)
     live = Point("live", "Live", "Seen.", nothing)
     assert found.in_order([other, live]) == [(live, section)]
