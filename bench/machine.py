@@ -23,7 +23,7 @@ PROGRAMS = {
     "qemu-arm": ["--version"],
 }
 PACKAGES = ("aiortc", "av", "uvloop", "uvicorn", "litestar", "msgspec", "websockets")
-_VERSION = re.compile(r"\d+\.\d+[\w.+-]*")
+_VERSION = re.compile(r"(?<![-\w.])\d+\.\d+[\w.+-]*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from html import escape
 from bench.result import OURS, Plot, Result, figure
 
 WIDTH, HEIGHT = 760, 400
-LEFT, RIGHT, TOP, BOTTOM = 70, 190, 56, 52
+LEFT, RIGHT, TOP, BOTTOM = 70, 210, 56, 52
 BAR, LABELS = 30, 250
 INK, PALE, GRID = "#22262b", "#6b737c", "#e3e6ea"
 # Okabe and Ito's, told apart by those who don't see all colours; ucam's is the first.

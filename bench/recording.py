@@ -11,7 +11,7 @@ from bench.result import OURS, Missing, Plan, Plot, Point, Result, Row
 from bench.storage import Target, costs, make_clip, sending, sending_s, stored, ucam
 
 CPU, MEMORY, HELD = "CPU a stream", "memory a stream", "streams on one core, none lost"
-OWN = "ucam, packets of its own cameras"
+OWN = "ucam, 60,000-byte packets"
 # Late by more than this, a server is too slow for what it gets.
 LATE_S = 2.0
 STEP = 50
