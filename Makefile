@@ -69,8 +69,9 @@ load: setup-tests ## 64 streams of 2 Mbit/s for LOAD_S seconds (30 minutes)
 browser: setup-tests ## in Chromium, against the real programs
 	$(BIN)/pytest -q -m browser
 
-bench: setup-tests ## what the README's figures come from
-	PYTHONPATH=tests $(BIN)/python -m bench
+bench: /usr/bin/python3 ## what ucam costs beside others, into bench/results (hours; QUICK=1: some ten minutes)
+	@/usr/bin/python3 tools/setup.py --bench
+	PYTHONPATH=tests $(BIN)/python -m bench $(if $(QUICK),--quick) $(POINTS)
 
 faults: setup-tests ## programs killed, power and networks cut, disks that fail, hundreds of times (hours; as root)
 	UCAM_FAULTS_KILLS=$${UCAM_FAULTS_KILLS:-20} UCAM_FAULTS_CUTS=$${UCAM_FAULTS_CUTS:-1,30,600} \

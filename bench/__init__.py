@@ -1,5 +1,5 @@
-"""Where the README's figures come from: `make bench`, or `python -m bench NAME…`.
+"""What ucam costs beside what one would use instead: `make bench`, or `python -m bench NAME…`.
 
-CPU is user plus system time of the measured processes in percent of one core; memory is resident.
-Peers run in the same call, on the same input.
+docs/benchmarks.md says what is counted; each module with a `POINT` measures one thing, `report`
+writes the page.
 """

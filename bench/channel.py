@@ -37,13 +37,6 @@ class Path:
         return there, Link(one_way, self.loss, chance=random.Random(2))
 
 
-PATHS = (
-    Path("80 ms, 0.3 % lost", 0.08, 0.003),
-    Path("80 ms, 1 % lost", 0.08, 0.01),
-    Path("20 Mbit/s, 30 ms, queue of 100 ms", 0.03, rate=20 * MBIT, queue_s=0.1),
-)
-
-
 @dataclass(frozen=True)
 class Result:
     """`rate`: MB/s at the viewer; `again`: per cent of the packets sent once more; `cpu_ms`: the
@@ -82,25 +75,6 @@ class End:
 
     def close(self) -> None:
         self._process.communicate()
-
-
-def main() -> None:
-    """Measure and print."""
-    print(f"\nRecordings channel, {SECONDS:.0f} s from the request on, CPU of the sender:")
-    for path in PATHS:
-        show(path.name, "ucam", measure(path, "ucam"))
-        show(path.name, "aiortc", measure(path, "aiortc"))
-    show(PATHS[0].name, "ucam to Chromium", measure(PATHS[0], "ucam", "chromium"))
-
-
-def show(path: str, sender: str, found: Result) -> None:
-    """One line."""
-    queue = "" if found.queue_ms is None else f", queue p95 {found.queue_ms:.0f} ms"
-    print(
-        f"  {path:34} {sender:17}{found.rate:5.2f} MB/s, {found.again:4.1f} % resent, "
-        f"{found.cpu_ms:4.0f} ms/MB{queue}",
-        flush=True,
-    )
 
 
 def measure(path: Path, role: str, viewer: str = "receive") -> Result:

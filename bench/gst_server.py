@@ -28,6 +28,7 @@ def main(port: str, folder: str, cert: str, key: str) -> None:
     for number in range(100):
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
+        factory.set_eos_shutdown(True)  # the last fragment is written, too
         location = Path(folder) / f"cam{number}.mp4"
         factory.set_launch(
             "( rtph264depay name=depay0 ! h264parse ! mp4mux fragment-duration=1000 "

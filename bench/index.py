@@ -1,129 +1,127 @@
-"""The index at the size of years: a million chunks; anew from a hundred thousand files."""
+"""The index from an hour's chunks to years of them: what is asked of it, and making it anew."""
 
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from bench.result import OURS, Plan, Plot, Point, Result, Row
 from storage.helpers import PLACE, START_US, opened, sealer
 from ucam.storage.chain import RECORDED, Parts
 from ucam.storage.database import Database
 from ucam.storage.disk import Disk
 from ucam.storage.layout import INDEX, Place, chunk_path
-from ucam.storage.records import Chunk, Durable
+from ucam.storage.records import Chunk
 from ucam.storage.recovery import recover
 from ucam.storage.sealing import Sealer
 
-CHUNKS = 1_000_000
+START, DAY, STEP, REBUILD = "start", "a camera's day", "a step of rotation", "made anew"
 CAMERAS = 10
 MINUTE_US = 60_000_000
-FILES = 100_000
+DAY_US = 1440 * MINUTE_US
 CHUNK_US = 2_000_000
-STEPS = 200
+# ext4 takes 65,000 links of one file.
+LINKS = 50_000
 
 
-def million(root: Path, count: int = CHUNKS) -> None:
-    """An index of ten cameras' minutes."""
-    database = Database(root / INDEX)
-    places = [Place("studio", f"cam{number:03}@studio.loc") for number in range(CAMERAS)]
-    for begin in range(0, count, 20_000):
-        with database.transaction():
-            for number in range(begin, min(count, begin + 20_000)):
-                minute, camera = divmod(number, CAMERAS)
-                start_us = START_US + minute * MINUTE_US + camera * 1000
-                chunk = Chunk(
-                    *(start_us, places[camera], MINUTE_US, 15_000_000, "avc1.640028", 1920, 1080),
-                    *("run1", minute * 1800, minute * 1800 + 1799, bytes(12)),
-                )
-                database.add_chunk(chunk, Durable("run1", chunk.last_number, chunk.end_us))
-    database.close()
+def measure(plan: Plan) -> Iterator[Row]:
+    """CPU of each, by the number of chunks."""
+    sizes = plan.pick(full=(1_000, 10_000, 100_000, 1_000_000), quick=(1_000, 10_000))
+    for size in sizes:
+        folder = Path(tempfile.mkdtemp(prefix="ucam-bench-"))
+        try:
+            fill(folder / "chunks", size)
+            yield from _measured(folder / "chunks", size, plan)
+        finally:
+            shutil.rmtree(folder)
 
 
-def cost(work: Callable[[], object]) -> tuple[float, float]:
-    """CPU and wall time in seconds."""
-    cpu, wall = time.process_time(), time.perf_counter()
+def fill(root: Path, count: int) -> None:
+    """Ten cameras' chunks, one each minute: one recorded chunk of 2 s under many names."""
+    with opened(root) as store:
+        store.record(50)
+        (recorded,) = store.files()
+    path = recorded.rename(root.parent / "chunk.mp4")
+    for number in range(count):
+        minute, camera = divmod(number, CAMERAS)
+        place = Place(PLACE.location, f"cam{camera:03}@studio.loc")
+        name = root / chunk_path(place, START_US + minute * MINUTE_US + camera * 1000, CHUNK_US)
+        name.parent.mkdir(parents=True, exist_ok=True)
+        if number % LINKS == 0:
+            shutil.copyfile(path, name)
+            path = name
+        else:
+            name.hardlink_to(path)
+
+
+def cpu_ms(work: Callable[[], object]) -> float:
+    """CPU time of this process."""
+    began = time.process_time()
     work()
-    return time.process_time() - cpu, time.perf_counter() - wall
+    return 1000 * (time.process_time() - began)
 
 
-def main() -> None:
-    """Print the rows."""
-    folder = Path(tempfile.mkdtemp(prefix="ucam-bench-"))
+def _measured(root: Path, size: int, plan: Plan) -> Iterator[Row]:
+    rebuilt = []
+    for _ in range(plan.pick(full=3, quick=1)):
+        for index in root.glob(f"{INDEX}*"):
+            index.unlink()
+        rebuilt.append(cpu_ms(partial(_start, root)) / 1000)
+    yield Result(REBUILD, OURS, "s CPU", tuple(rebuilt), size, "from files alone")
+    starts = tuple(cpu_ms(partial(_start, root)) for _ in range(plan.runs))
+    megabytes = (root / INDEX).stat().st_size / 1e6
+    yield Result(START, OURS, "ms CPU", starts, size, f"{megabytes:.1f} MB of index")
+    yield Result(DAY, OURS, "ms CPU", tuple(_days(root, size)), size)
+    yield Result(STEP, OURS, "ms CPU", tuple(_steps(root, min(200, size // 10))), size)
+
+
+def _start(root: Path) -> None:
+    database = Database(root / INDEX)
     try:
-        _million(folder / "million")
-        _rebuild(folder / "files")
-    finally:
-        shutil.rmtree(folder)
-
-
-def _million(root: Path) -> None:
-    root.mkdir()
-    million(root)
-    size = (root / INDEX).stat().st_size
-    print(f"\nindex of {CHUNKS:,} chunks of {CAMERAS} cameras, {size / 1e6:.0f} MB:")
-    held: list[Database] = []
-
-    def start() -> None:
-        database = Database(root / INDEX)
         recover(root, database, Disk(), sealer(root))
-        held.append(database)
+    finally:
+        database.close()
 
-    cpu, wall = cost(start)
-    print(f"  start                           {wall * 1e3:8.0f} ms ({cpu * 1e3:.0f} ms CPU)")
-    database = held[0]
-    days = []
+
+def _days(root: Path, size: int) -> list[float]:
+    database = Database(root / INDEX)
+    if database.count != size:
+        raise SystemExit(f"{database.count} rows of {size} files")
+    last_us = START_US + max(0, size // CAMERAS - 1440) * MINUTE_US
+    found = []
     for day in range(20):
-        begin = START_US + day * 86_400_000_000
-        begin = min(begin, START_US + (CHUNKS // CAMERAS - 1440) * MINUTE_US)
-        place = Place("studio", f"cam{day % CAMERAS:03}@studio.loc")
-        days.append(cost(partial(database.chunks, place, begin, begin + 86_400_000_000, 5000)))
-    print(f"  a camera's day                  {1e3 * sum(c for c, _ in days) / 20:8.1f} ms CPU")
-
-    def steps() -> None:
-        for _ in range(STEPS):
-            chosen = [candidate.id for candidate in database.oldest(1)]
-            database.mark_leaving(chosen)
-            database.leaving()
-            database.remove(chosen)
-
-    cpu, wall = cost(steps)
-    print(
-        f"  a rotation step                 {1e3 * cpu / STEPS:8.2f} ms CPU"
-        f" ({1e3 * wall / STEPS:.1f} ms with its two syncs)"
-    )
+        begin_us = min(START_US + day * DAY_US, last_us)
+        place = Place(PLACE.location, f"cam{day % CAMERAS:03}@studio.loc")
+        found.append(cpu_ms(partial(database.chunks, place, begin_us, begin_us + DAY_US, 5000)))
     database.close()
-    _whole_steps(root)
+    return found
 
 
-def _whole_steps(root: Path) -> None:
+def _steps(root: Path, count: int) -> list[float]:
     """All that a step does: the oldest chunk's file, folder, row and link, and the signature that
-    says that rotation took it.
+    says that rotation took it. Of a trim that takes several, each one's part.
     """
     with opened(root) as store:
-        oldest = store.index.call(lambda database: database.oldest(STEPS))
-        for candidate in oldest:
+        for candidate in store.index.call(lambda database: database.oldest(count)):
             chunk = store.index.call(Database.chunk, candidate.id)
             assert chunk is not None
-            path = root / chunk_path(chunk.place, chunk.id, chunk.duration_us)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(bytes(4096))
             store.index.call(partial(_seal, store.space.sealer, chunk))
         store.space.set_limits(store.space.total, 0)
 
-        def steps() -> None:
-            for _ in range(STEPS):
-                store.space.set_limits(store.space.total - 1, 0)
-                store.space.trim()
+        def trim() -> None:
+            store.space.set_limits(store.space.total - 1, 0)
+            store.space.trim()
 
-        before = store.index.call(lambda database: database.count)
-        cpu, wall = cost(steps)
-        taken = before - store.index.call(lambda database: database.count)
-        print(
-            f"  all of a rotation step          {1e3 * cpu / taken:8.2f} ms CPU"
-            f" ({1e3 * wall / taken:.1f} ms with its syncs; {taken} steps)"
-        )
+        found = []
+        left = store.index.call(lambda database: database.count)
+        end = left - count
+        while left > end:
+            before, spent = left, cpu_ms(trim)
+            left = store.index.call(lambda database: database.count)
+            found.append(spent / (before - left))
+        return found
 
 
 def _seal(sealer: Sealer, chunk: Chunk, database: Database) -> None:
@@ -132,30 +130,19 @@ def _seal(sealer: Sealer, chunk: Chunk, database: Database) -> None:
     sealer.add(database, chunk, None, None, lambda: parts, RECORDED)
 
 
-def _rebuild(root: Path) -> None:
-    """One recorded chunk of 2 s, linked under the names of two days."""
-    with opened(root) as store:
-        store.record(50)
-        (path,) = store.files()
-    for number in range(1, FILES):
-        start_us = START_US + number * CHUNK_US
-        name = root / chunk_path(PLACE, start_us, CHUNK_US)
-        name.parent.mkdir(parents=True, exist_ok=True)
-        # ext4 takes 65,000 links of one file.
-        if number % 50_000 == 0:
-            shutil.copyfile(path, name)
-            path = name
-        else:
-            name.hardlink_to(path)
-    (root / INDEX).unlink()
-    database = Database(root / INDEX)
-    cpu, wall = cost(lambda: recover(root, database, Disk(), sealer(root)))
-    print(
-        f"  made anew from {FILES:,} files  {wall:8.1f} s ({cpu:.1f} s CPU),"
-        f" {database.count:,} rows"
-    )
-    database.close()
-
-
-if __name__ == "__main__":
-    main()
+POINT = Point(
+    "index",
+    "The index",
+    """`index.sqlite` of ten cameras' chunks of a minute, and its parts called as the storage calls
+    them, in this process; CPU, without what the disk takes for its syncs. *Start* is opening it
+    and looking for what an end without warning has left (up to 20,000 files are compared one by
+    one). *A camera's day* is what a timeline asks. *A step of rotation* takes the oldest chunk's
+    file, folder, row and link, and signs that. *Made anew* is a start without an index, from the
+    files (one recorded chunk of 2 s under many names). No peer has such an index in the open.""",
+    measure,
+    (
+        Plot(DAY, "A camera's day out of the index", axis="chunks", log_x=True),
+        Plot(STEP, "A step of rotation", axis="chunks", log_x=True),
+        Plot(REBUILD, "The index made anew", axis="chunks", log_x=True, log_y=True),
+    ),
+)

@@ -1,35 +1,44 @@
-"""How soon a person sees what a camera sees: `ucam capture` and Chromium on this machine.
+"""How soon a person sees what a camera sees, and what each viewer costs: ucam and its peers, in the
+same Chromium by the same page (viewer.js).
 
-Glass to glass: each picture holds its number (`ucam.capture.counter`), which the page's canvas
-gives back when the picture is shown; storage tells when the picture of that number was captured.
-How often it is clicked: UCAM_BENCH_CLICKS.
+Glass to glass: each picture holds its number (`ucam.capture.counter`), which a canvas gives back
+when the picture is shown; it is known when the picture of that number was captured.
 """
 
-import os
-import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import av
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
-from bench.numbers import number as setting
-from browser.conftest import FLAGS, SPY, log_in
+from bench.browser import chromium, opened, sign_in
+from bench.cost import cpu_seconds, family
+from bench.live_peers import PEERS, Times
+from bench.result import OURS, Missing, Plan, Plot, Point, Result, Row
 from support.site import Site, wait_until
+from support.viewers import person_token
 from ucam.capture import counter
 
-CLICKS = setting("CLICKS", 30)
-SECONDS = 20
+CLICK, GLASS, CPU = "click to first picture", "glass to glass", "CPU a viewer"
+OWN_PAGE = "ucam, by its own page"
+DEVICE = "cam1@shop.loc"
 CAMERA = """source = "test"
 width = 640
 height = 360
 framerate = 30
 bitrate = "2Mbit/s"
+[live]
+max-viewers = 20
 """
+# A person may begin a call each second.
+PAUSE_MS = 1100
+VIEWER = Path(__file__).with_name("viewer.js")
 # From the click on "Live" to the first picture that is shown, in ms.
-CLICK = """() => new Promise(done => {
+OWN_CLICK = """() => new Promise(done => {
   const began = performance.now();
   document.querySelector('a[href="/"]').click();
   const look = () => {
@@ -66,41 +75,119 @@ SHOWN = """([seconds, side, squares]) => new Promise(done => {
 })"""
 
 
-def main() -> None:
-    """Measure and print."""
+def measure(plan: Plan) -> Iterator[Row]:
+    """ucam, then each peer."""
     with tempfile.TemporaryDirectory() as name:
-        site = Site(Path(name), {"cam1": CAMERA}, chunk_size="10s")
-        with site.running(), sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-            context = browser.new_context()
-            context.add_init_script(SPY)
-            page = context.new_page()
-            log_in(page, site)
-            print(
-                f"\na camera of 640×360, 30 a second, and Chromium; load {os.getloadavg()[0]:.1f}:"
+        folder = Path(name)
+        yield from _ours(folder, plan)
+        for number, start in enumerate(PEERS):
+            place = folder / f"peer{number}"
+            place.mkdir()
+            with start(place) as peer:
+                if isinstance(peer, str):
+                    yield Missing(f"live video of {start.__name__}", peer)
+                    continue
+                with chromium() as browser, browser.new_context() as context:
+                    page = context.new_page()
+                    page.goto(peer.page)
+                    page.set_content("<body></body>")
+                    page.evaluate(VIEWER.read_text())
+                    watching = Watching(page, peer.name, peer.kind, peer.how)
+                    yield from watching.measure(plan, peer.captured.copy, partial(family, peer.pid))
+
+
+def _ours(folder: Path, plan: Plan) -> Iterator[Row]:
+    site = Site(folder, {"cam1": CAMERA}, chunk_size="5s")
+    with site.running(), chromium() as browser:
+        state = sign_in(browser, site)
+        with opened(browser, state) as page:
+            clicks = [_own_click_ms(page, site) for _ in range(plan.pick(full=30, quick=10))]
+        token = person_token(site)
+        camera = site.cameras["cam1"].pid
+        with opened(browser, state) as page:
+            page.goto(f"{site.url}/.well-known/jwks.json")  # its origin, without its page
+            page.evaluate("document.body.replaceChildren()")
+            page.evaluate(VIEWER.read_text())
+            watching = Watching(page, OURS, "ucam", {"device": DEVICE, "token": token})
+            yield from watching.measure(plan, partial(_captured, site), partial(family, camera))
+    yield Result(CLICK, OWN_PAGE, "ms", tuple(clicks), note="its page opens, too")
+
+
+class Watching:
+    """A page with viewers of one server."""
+
+    def __init__(self, page: Page, who: str, kind: str, how: dict[str, Any]) -> None:
+        self._page = page
+        self._who = who
+        self._kind = kind
+        self._how = how
+
+    def measure(
+        self,
+        plan: Plan,
+        captured: Callable[[], Times],
+        pids: Callable[[], list[int]],
+    ) -> Iterator[Row]:
+        """Clicks, glass to glass, and the CPU of `pids` by viewers; `captured`: of a picture's
+        number, when it was captured (ms since 1970), each time.
+        """
+        clicks = []
+        for _ in range(plan.pick(full=30, quick=10)):
+            clicks.append(self._watch())
+            self._page.evaluate("leave()")
+            self._page.wait_for_timeout(PAUSE_MS)
+        yield Result(CLICK, self._who, "ms", tuple(clicks))
+        self._watch()
+        self._page.wait_for_timeout(2000)
+        side, squares = counter.square(640), counter.TURNS + counter.BITS
+        shown = self._page.evaluate(SHOWN, [2 * plan.seconds, side, squares])
+        self._page.evaluate("leave()")
+        times = captured()
+        delays = []
+        for at_ms, values in shown:
+            # Of a number that came twice (a pipeline that began anew), the last before it.
+            earlier = [ms for ms in times.get(read_number(values), ()) if ms <= at_ms]
+            delays += [at_ms - earlier[-1]] if earlier else []
+        yield Result(GLASS, self._who, "ms", tuple(delays), note="each a picture")
+        yield from self._cpu(plan, pids)
+
+    def _watch(self) -> float:
+        self._page.evaluate("([kind, how]) => prepare(kind, how)", [self._kind, self._how])
+        return float(
+            self._page.evaluate("([kind, how]) => watch(kind, how)", [self._kind, self._how])
+        )
+
+    def _cpu(self, plan: Plan, pids: Callable[[], list[int]]) -> Iterator[Row]:
+        idle = [_percent(pids(), plan.seconds) for _ in range(plan.runs)]
+        without = sorted(idle)[len(idle) // 2]
+        watching = 0
+        for count in plan.pick(full=(1, 4, 8, 16), quick=(1, 4)):
+            while watching < count:
+                self._watch()
+                watching += 1
+                self._page.wait_for_timeout(PAUSE_MS)
+            values = tuple(
+                (_percent(pids(), plan.seconds) - without) / count for _ in range(plan.runs)
             )
-            show("click to first picture", [click_ms(page, site) for _ in range(CLICKS)])
-            wait_until("live", lambda: page.locator("[data-state=live]").count() == 1)
-            side, squares = counter.square(640), counter.TURNS + counter.BITS
-            time.sleep(2)
-            shown = page.evaluate(SHOWN, [SECONDS, side, squares])
-            browser.close()
-        captured = capture_times(site)
-    seen = {number(values): at_ms for at_ms, values in shown}
-    delays = [at_ms - captured[n] for n, at_ms in seen.items() if n in captured]
-    show("glass to glass", delays)
-    print(f"  of {len(shown)} pictures shown {len(delays)} were read, each once")
+            yield Result(CPU, self._who, "% of a core", values, count)
+        self._page.evaluate("leave()")
 
 
-def click_ms(page: Page, site: Site) -> float:
+def _percent(pids: list[int], seconds: float) -> float:
+    began, before = time.monotonic(), sum(map(cpu_seconds, pids))
+    time.sleep(seconds)
+    return 100 * (sum(map(cpu_seconds, pids)) - before) / (time.monotonic() - began)
+
+
+def _own_click_ms(page: Page, site: Site) -> float:
     """The page is open, elsewhere; nothing was watched before."""
     page.goto(f"{site.url}/settings")
     page.locator('a[href="/"]').first.wait_for()
-    page.wait_for_timeout(1_000)  # in the room, and nobody is in a hurry
-    return float(page.evaluate(CLICK))
+    page.wait_for_timeout(PAUSE_MS)  # in the room, and nobody is in a hurry
+    return float(page.evaluate(OWN_CLICK))
 
 
-def number(values: Sequence[int]) -> int | None:
+def read_number(values: Sequence[int]) -> int | None:
     """As `counter.read`, of the squares alone."""
     turns, bits = values[: counter.TURNS], values[counter.TURNS :]
     if any((value > 127) != bool(place % 2) for place, value in enumerate(turns)):
@@ -108,25 +195,36 @@ def number(values: Sequence[int]) -> int | None:
     return int("".join("1" if value > 127 else "0" for value in bits), 2)
 
 
-def capture_times(site: Site) -> dict[int | None, float]:
-    """Number of a picture → when it was captured, ms since 1970, by the recordings."""
-    found: dict[int | None, float] = {}
+def _captured(site: Site) -> Times:
+    """Number of a picture → when it was captured, by the recordings up to now."""
+    chunks = len(site.chunks("cam1"))
+    wait_until("the open chunk is closed", lambda: len(site.chunks("cam1")) >= chunks + 2, 60)
+    found: Times = {}
     for path in site.chunks("cam1"):
         with av.open(str(path)) as container:
             for frame in container.decode(video=0):
                 plane = frame.planes[0]
                 read = counter.read(bytes(plane), plane.line_size, frame.width, frame.height)
                 if read is not None and frame.pts is not None:
-                    found[read] = frame.pts / 90
+                    found.setdefault(read, []).append(frame.pts / 90)
     return found
 
 
-def show(what: str, values: list[float]) -> None:
-    """One line."""
-    ordered = sorted(values)
-    p95 = ordered[int(0.95 * (len(ordered) - 1))]
-    print(
-        f"  {what:24} median {statistics.median(values):5.0f} ms, p95 {p95:5.0f} ms"
-        f" ({len(values)} times)",
-        flush=True,
-    )
+POINT = Point(
+    "live",
+    "Live",
+    """A camera's test picture of 640×360, 30 a second, x264 at 2 Mbit/s, a keyframe each second,
+    and Chromium without a GPU, all on this machine. Everybody is watched by the same small page
+    (`bench/viewer.js`), which has its signaling connection before the click; ucam by its own
+    page stands beside it. *Janus*: streaming plugin, RTP from the same GStreamer pipeline,
+    `videobufferkf = true` (the last keyframe is sent to who comes). *MediaMTX*: RTSP in, WHEP
+    out. Encryption of the media is WebRTC's with all. CPU a viewer is that of the server's
+    processes, less what they take without viewers; ucam has a process for each viewer, beside
+    the camera. motion shows JPEG pictures without times, which can't be measured so.""",
+    measure,
+    (
+        Plot(CLICK, "From the click to the first picture", "bars"),
+        Plot(GLASS, "Glass to glass", "bars"),
+        Plot(CPU, "CPU a viewer", axis="viewers"),
+    ),
+)

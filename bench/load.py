@@ -42,7 +42,7 @@ def main() -> None:
     """Measure, print, and end with a fault when something isn't as it must be."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        clip = make_clip(folder / "clip.mp4", bitrate="2M")
+        clip = make_clip(folder / "clip.mp4", rate="2M")
         with ucam(folder, STREAMS, maxspace=MAXSPACE) as (target, storage):
             measured, sent = _send(clip, target)
         lost = lost_pictures(storage, target, sent.pictures)

@@ -1,4 +1,5 @@
-"""What a person waits for in the page: live pictures, seeks, fast play, panning, memory.
+"""What a person waits for in the page: live pictures, seeks, fast play, panning, memory. For who
+works on the page: `python -m bench.page` prints; the results pages have live and playback alone.
 
 Chromium without a GPU, all programs and the browser on this machine; times are the page's own.
 """
@@ -300,3 +301,7 @@ def many_tiles(browser: Browser, site: Site) -> None:
     figure = f"{live} live after {TILES_S} s, {calls} calls made, {dropped} dropped"
     row(f"{TILES} live tiles (all live after {ready_s:.1f} s)", f"  {figure}")
     row("  the slowest shows", f"{pictures:6.1f} of 10 pictures a second")
+
+
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.cost import Cost, measure
+from bench.result import Plan
 from storage.helpers import Tokens
 from storage.process import StorageProcess
 from ucam.media.scan import scan
@@ -18,13 +19,14 @@ warnings.filterwarnings("ignore", message="EdDSA is deprecated")
 SETTLE_S = 3
 
 
-def make_clip(path: Path, keyframes: int = 30, bitrate: str = "4M") -> Path:
-    """8 s of noisy 1080p30, a keyframe every so many pictures, no B-frames."""
-    source = "testsrc2=size=1920x1080:rate=30:duration=8,noise=alls=12:allf=t,format=yuv420p"
+def make_clip(
+    path: Path, keyframes: int = 30, *, size: str = "1920x1080", rate: str = "4M"
+) -> Path:
+    """8 s of noisy video, 30 a second, a keyframe every so many pictures, no B-frames."""
+    source = f"testsrc2=size={size}:rate=30:duration=8,noise=alls=12:allf=t,format=yuv420p"
     command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, "-c:v", "libx264"]
-    rate = ["-b:v", bitrate, "-maxrate", bitrate, "-bufsize", bitrate]
-    rate += ["-g", str(keyframes), "-bf", "0"]
-    subprocess.run([*command, "-preset", "ultrafast", *rate, str(path)], check=True)
+    limits = ["-b:v", rate, "-maxrate", rate, "-bufsize", rate, "-g", str(keyframes), "-bf", "0"]
+    subprocess.run([*command, "-preset", "ultrafast", *limits, str(path)], check=True)
     return path
 
 
@@ -37,13 +39,31 @@ class Target:
     tokens: list[str]
 
 
+class Unsynced(StorageProcess):
+    """A storage whose files the kernel writes when it likes: `bench.unsynced`."""
+
+    def command(self, name: str) -> list[str]:
+        return [sys.executable, "-m", "bench.unsynced", name, "--config", str(self.config)]
+
+
 @contextlib.contextmanager
 def ucam(
-    folder: Path, streams: int, maxspace: str = "500GB"
+    folder: Path,
+    streams: int,
+    *,
+    under: tuple[str, ...] = (),
+    synced: bool = True,
+    **keys: str,
 ) -> Iterator[tuple[Target, StorageProcess]]:
-    """A storage that stands alone; it ends in good order."""
-    storage = StorageProcess(folder, Tokens(folder), chunk_size="60s", maxspace=maxspace)
-    storage.start()
+    """A storage that stands alone, below the command `under`; it ends in good order.
+    `keys`: of its [storage].
+    """
+    kind = StorageProcess if synced else Unsynced
+    storage = kind(
+        folder, Tokens(folder), root=None, under=under, port=0, **{"chunk_size": "60s", **keys}
+    )
+    # qemu may be in between.
+    storage.start(within_s=300 if under else 60)
     jids = [f"cam{number}@studio.loc" for number in range(streams)]
     base = f"rtsps://127.0.0.1:{storage.port}"
     try:
@@ -51,7 +71,7 @@ def ucam(
             Target(
                 [storage.pid],
                 [f"{base}/{jid}" for jid in jids],
-                [storage.tokens.issue(jid, life_s=86_400) for jid in jids],
+                [storage.tokens.issue(jid) for jid in jids],
             ),
             storage,
         )
@@ -66,24 +86,31 @@ class Sending:
     process: "subprocess.Popen[str]"
 
     def sent(self) -> tuple[int, float]:
-        """Wait for its end; how many access units it has sent, and the 99th percentile of how old
-        the newest durable one was, in seconds.
-        """
-        output, _ = self.process.communicate(timeout=120)
+        """Wait for its end; how many access units it has sent, and how late (s) the latest was."""
+        output, _ = self.process.communicate(timeout=600)
         if self.process.returncode:
             raise SystemExit(f"the generator ended with {self.process.returncode}")
-        counts, age_s = output.splitlines()
-        return sum(map(int, counts.split())), float(age_s)
+        sent, late = output.splitlines()
+        return sum(map(int, sent.split())), float(late)
 
 
 @contextlib.contextmanager
 def sending(
-    clip: Path, target: Target, *, packet: int, seconds: float, speed: float = 1
+    clip: Path,
+    target: Target,
+    *,
+    packet: int,
+    seconds: float,
+    speed: float = 1,
+    chacha: bool = False,
 ) -> Iterator[Sending]:
-    """The generator; all streams are being recorded when this begins."""
+    """The generator; all streams are being recorded when this begins. `chacha`: it takes that
+    cipher, as cameras without AES do.
+    """
     command = [sys.executable, "-m", "bench.generator", str(clip), str(packet), str(speed)]
+    cipher = ["chacha"] if chacha else []
     with subprocess.Popen(
-        [*command, str(seconds)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*command, str(seconds), *cipher], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -100,10 +127,15 @@ def sending(
             process.kill()
 
 
-def cost(target: Target, seconds: float) -> Cost:
-    """What the server costs, once it is running smoothly."""
+def costs(target: Target, plan: Plan) -> list[Cost]:
+    """What the server costs, again and again, once it is running smoothly."""
     time.sleep(SETTLE_S)
-    return measure(target.pids, seconds)
+    return [measure(target.pids, plan.seconds) for _ in range(plan.runs)]
+
+
+def sending_s(plan: Plan) -> float:
+    """How long to send for `costs`."""
+    return SETTLE_S + plan.runs * plan.seconds + 1
 
 
 def stored(storage: StorageProcess) -> int:

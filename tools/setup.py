@@ -80,6 +80,15 @@ for service in $TEST_SERVICES; do
   if [ -d /run/systemd/system ]; then systemctl -q disable "$service"; fi
 done
 """
+# Whom the benchmarks measure beside ucam, and what counts instructions of a Raspberry Pi 2.
+BENCH_PACKAGES = [
+    "motion",
+    "janus",
+    "qemu-user",
+    "debootstrap",
+    "gcc",
+    "gcc-arm-linux-gnueabihf",
+]
 
 
 class StepFailed(Exception):  # noqa: N818
@@ -90,9 +99,12 @@ def main() -> int:
     """Run the steps; returns the exit status."""
     parser = argparse.ArgumentParser(description="prepare this checkout")
     parser.add_argument("--tests", action="store_true", help="also what the tests need")
+    parser.add_argument("--bench", action="store_true", help="and what the benchmarks need")
     arguments = parser.parse_args()
-    lock = ROOT / "requirements" / ("dev.txt" if arguments.tests else "run.txt")
-    packages = RUN_PACKAGES + (TEST_PACKAGES if arguments.tests else [])
+    tests = arguments.tests or arguments.bench
+    lock = ROOT / "requirements" / ("dev.txt" if tests else "run.txt")
+    packages = RUN_PACKAGES + (TEST_PACKAGES if tests else [])
+    packages = packages + (BENCH_PACKAGES if arguments.bench else [])
     began = time.monotonic()
     try:
         install_packages(packages)

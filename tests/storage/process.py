@@ -58,13 +58,13 @@ class StorageProcess:
     def command(self, name: str) -> list[str]:
         return [sys.executable, "-m", "ucam.cli", name, "--config", str(self.config)]
 
-    def start(self) -> None:
+    def start(self, within_s: float = 60) -> None:
         self.log.unlink(missing_ok=True)
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [*self._under, *self.command("storage")], stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             match = re.search(r"listening on rtsps://127.0.0.1:(\d+)", self.log.read_text())
             if match:

@@ -5,16 +5,18 @@ Two parties see each other when they share a location. Nothing else opens a view
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ucam.base.jid import JID
 from ucam.base.tokens import Role
 from ucam.web.config import Location, WebConfig
 
 
-@dataclass(frozen=True, slots=True)
-class Party:
-    """Somebody with a role: one JID may hold several (a person, and a player with their token)."""
+class Party(NamedTuple):
+    """Somebody with a role: one JID may hold several (a person, and a player with their token).
+
+    A tuple, for it is a key that is looked up for each message and each pair of members.
+    """
 
     jid: JID
     """Bare."""

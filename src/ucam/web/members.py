@@ -176,7 +176,7 @@ class Members:
         self._all: dict[ConnectionId | RemoteId, Member] = {}
         self._by_jid: dict[JID, Member] = {}
         self._devices: dict[JID, Member] = {}
-        self._of_person: dict[JID, int] = {}
+        self._of_person: dict[JID, dict[Member, None]] = {}
         # Only to ask about fewer: `who_see` asks `access` about each that it finds here.
         self._by_place: dict[str, dict[Member, None]] = {}
         self.reach = False
@@ -223,13 +223,13 @@ class Members:
 
     def count(self, party: Party) -> int:
         """How many connections a bare JID has."""
-        return self._of_person.get(party.jid, 0)
+        return len(self._of_person.get(party.jid, ()))
 
     def add(self, member: Member) -> None:
         """Take in a member for whom `in_the_way` found nobody (any more)."""
         self._all[member.connection] = member
         self._by_jid[member.who.jid] = member
-        self._of_person[member.party.jid] = self.count(member.party) + 1
+        self._of_person.setdefault(member.party.jid, {})[member] = None
         if member.party.is_device:
             self._devices[member.party.jid] = member
         self._enter_places(member)
@@ -238,7 +238,7 @@ class Members:
         """Forget a member."""
         del self._all[member.connection]
         del self._by_jid[member.who.jid]
-        self._of_person[member.party.jid] -= 1
+        del self._of_person[member.party.jid][member]
         if not self._of_person[member.party.jid]:
             del self._of_person[member.party.jid]
         if member.party.is_device:
@@ -277,7 +277,9 @@ class Members:
         """The connections that `to` names for `sender`: one, or all of a bare JID's."""
         if (jid := _read(to)) is None:
             return []
-        return [m for m in self if jid in (m.who.jid, m.party.jid) and self.shared(sender, m)]
+        one = self._by_jid.get(jid)
+        found = self._of_person.get(jid, ()) if one is None else (one,)
+        return [m for m in found if self.shared(sender, m)]
 
 
 def _read(jid: str) -> JID | None:

@@ -1,0 +1,210 @@
+"""What a user could record with instead of `ucam storage`, configured as fairly as they allow.
+
+A peer that isn't on the PATH yields a sentence instead of a target.
+"""
+
+import contextlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+
+from bench.storage import Target
+from support.site import free_port, wait_until
+
+Started = contextlib.AbstractContextManager[Target | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """`sizes`: the most streams that it is given. `pulls`: it fetches its streams from an RTSP
+    server by itself (`Target.urls` are then empty), instead of being sent to.
+    """
+
+    name: str
+    sizes: int
+    start: Callable[[Path, int], Started]
+    pulls: bool = False
+
+
+@contextlib.contextmanager
+def gst_rtsp_server(folder: Path, streams: int) -> Iterator[Target | str]:
+    """gst-rtsp-server, driven from Python as an application would."""
+    cert, key = certificate(folder)
+    port = free_port()
+    script = Path(__file__).with_name("gst_server.py")
+    command = [sys.executable, str(script), str(port), str(folder), str(cert), str(key)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
+        try:
+            wait_until("gst-rtsp-server listens", lambda: listens(server.pid, port))
+            urls = [f"rtsps://127.0.0.1:{port}/cam{n}@shop.loc" for n in range(streams)]
+            yield Target([server.pid], urls, [""] * streams)
+        finally:
+            server.kill()
+
+
+@contextlib.contextmanager
+def ffmpeg(folder: Path, streams: int) -> Iterator[Target | str]:
+    """ffmpeg as a server: it takes one stream and has no TLS there."""
+    servers: list[subprocess.Popen[bytes]] = []
+    ports: list[int] = []
+    while len(ports) < streams:
+        if (port := free_port()) not in ports:
+            ports.append(port)
+    for number, port in enumerate(ports):
+        url = f"rtsp://127.0.0.1:{port}/cam{number}"
+        command = ["ffmpeg", "-v", "error", "-rtsp_flags", "listen", "-i", url, "-c", "copy"]
+        segments = ["-f", "segment", "-segment_time", "60", str(folder / f"cam{number}-%03d.mp4")]
+        servers.append(
+            subprocess.Popen(
+                [*command, *segments], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+        )
+    try:
+        for server, port in zip(servers, ports, strict=True):
+            wait_until("ffmpeg listens", lambda s=server, p=port: listens(s.pid, p))
+        urls = [f"rtsp://127.0.0.1:{port}/cam{n}" for n, port in enumerate(ports)]
+        yield Target([server.pid for server in servers], urls, [""] * streams)
+    finally:
+        for server in servers:
+            server.terminate()
+            server.wait()
+
+
+@contextlib.contextmanager
+def mediamtx(folder: Path, streams: int) -> Iterator[Target | str]:
+    """MediaMTX that records everything, fragments of a second as ours."""
+    binary = shutil.which("mediamtx")
+    if binary is None:
+        yield "mediamtx is not on the PATH."
+        return
+    cert, key = certificate(folder)
+    port = free_port()
+    settings = f"""
+        rtspTransports: [tcp]
+        rtspEncryption: strict
+        rtspsAddress: 127.0.0.1:{port}
+        rtspServerKey: {key}
+        rtspServerCert: {cert}
+        rtmp: no
+        hls: no
+        webrtc: no
+        srt: no
+        pathDefaults:
+          record: yes
+          recordPath: {folder}/%path/%Y-%m-%d_%H-%M-%S-%f
+          recordFormat: fmp4
+          recordPartDuration: 1s
+        paths:
+          all_others:
+    """
+    (folder / "mediamtx.yml").write_text(
+        "\n".join(line.removeprefix(" " * 8) for line in settings.splitlines())
+    )
+    command = [binary, str(folder / "mediamtx.yml")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        try:
+            wait_until("MediaMTX listens", lambda: listens(server.pid, port))
+            urls = [f"rtsps://127.0.0.1:{port}/cam{number}" for number in range(streams)]
+            yield Target([server.pid], urls, [""] * streams)
+        finally:
+            server.terminate()
+
+
+@contextlib.contextmanager
+def motion(folder: Path, streams: int) -> Iterator[Target | str]:
+    """motion that records all the time, coded pictures as they come (movie_passthrough); it
+    decodes them all the same, to look for motion.
+    """
+    binary = shutil.which("motion")
+    if binary is None:
+        yield "motion is not on the PATH."
+        return
+    with rtsp_camera(folder) as camera:
+        (folder / "motion").mkdir()
+        lines = [
+            *("daemon off", "setup_mode off", "log_level 4", f"log_file {folder}/motion.log"),
+            *("webcontrol_port 0", "stream_port 0", "width 1920", "height 1080", "framerate 30"),
+            *("emulate_motion on", "picture_output off", "movie_output on", "event_gap 1"),
+            *("movie_passthrough on", "movie_max_time 60", "movie_codec mp4"),
+            f"target_dir {folder}/motion",
+        ]
+        for number in range(streams):
+            name = folder / f"camera{number}.conf"
+            name.write_text(
+                f"camera_id {number + 1}\nnetcam_url {camera}\nnetcam_params rtsp_transport=tcp\n"
+                f"movie_filename cam{number}-%Y%m%d%H%M%S\n"
+            )
+            lines.append(f"camera {name}")
+        (folder / "motion.conf").write_text("\n".join(lines) + "\n")
+        command = [binary, "-n", "-c", str(folder / "motion.conf")]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as it:
+            try:
+                wait_until(
+                    "motion writes",
+                    lambda: len(list((folder / "motion").iterdir())) >= streams,
+                    60,
+                )
+                yield Target([it.pid], [], [])
+            finally:
+                it.terminate()
+                it.wait()
+
+
+PEERS = (
+    Peer("gst-rtsp-server", 10, gst_rtsp_server),
+    Peer("ffmpeg -f segment (no TLS)", 40, ffmpeg),
+    Peer("MediaMTX", 200, mediamtx),
+    Peer("motion (no TLS)", 1, motion, pulls=True),
+)
+
+
+@contextlib.contextmanager
+def rtsp_camera(folder: Path) -> Iterator[str]:
+    """A camera that is fetched from: gst-rtsp-server with the clip of `folder`'s parent, looped
+    for 10 minutes; yields its URL.
+    """
+    clip, film = folder.parent / "clip.mp4", folder / "film.mp4"
+    copy = ["ffmpeg", "-v", "error", "-stream_loop", "75", "-i", str(clip), "-c", "copy"]
+    subprocess.run([*copy, str(film)], check=True)
+    port = free_port()
+    script = Path(__file__).with_name("gst_camera.py")
+    with subprocess.Popen([sys.executable, str(script), str(port), str(film)]) as server:
+        try:
+            wait_until("the camera listens", lambda: listens(server.pid, port))
+            yield f"rtsp://127.0.0.1:{port}/camera"
+        finally:
+            server.kill()
+
+
+def listens(pid: int, port: int) -> bool:
+    """Whether a process listens on a TCP port."""
+    for name in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                return True
+    return False
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A self-signed certificate and its key: P-256, as ucam's own."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    subject = ["-subj", "/CN=bench", "-days", "2", "-keyout", str(key), "-out", str(cert)]
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    make = ["openssl", "req", "-x509", *kind, "-nodes", *subject]
+    subprocess.run(make, check=True, capture_output=True)
+    return cert, key
+
+
+def pictures(folder: Path) -> int:
+    """How many a peer's files hold; a file that can't be read has none."""
+    total = 0
+    for path in folder.rglob("cam*.mp4"):
+        with contextlib.suppress(av.FFmpegError), av.open(str(path)) as container:
+            total += sum(1 for packet in container.demux(video=0) if packet.size)
+    return total

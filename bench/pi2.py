@@ -1,0 +1,79 @@
+"""What recording six cameras would take of a Raspberry Pi 2: an estimate from instruction counts.
+
+`ucam storage` under qemu-x86_64, on a processor without AES, AVX or SSSE3, so that its ciphers are
+as slow as a Pi 2's; what a 32-bit Arm would execute is of the same order, not the same.
+"""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.armhf import IPC, PI2_HZ, plugin
+from bench.result import OURS, Missing, Plan, Result, Row
+from bench.storage import SETTLE_S, make_clip, sending, ucam
+
+INSTRUCTIONS = "instructions an access unit, storage, 4 Mbit/s, TLS (x86-64)"
+SHARE = "estimated share of a Pi 2 (four cores), six streams of 1080p30"
+STREAMS, RATE, CORES = 6, 30, 4
+SHORT_S, LONG_S = 10, 30
+
+
+def measure(plan: Plan) -> Iterator[Row]:
+    """The count, and what it would be of a Pi 2."""
+    if missing := [name for name in ("qemu-x86_64", "gcc") if shutil.which(name) is None]:
+        yield Missing(INSTRUCTIONS, f"It needs {', '.join(missing)}, which isn't installed.")
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        clip = make_clip(folder / "clip.mp4")
+        library = plugin(folder)
+        counted = []
+        for _ in range(plan.pick(full=3, quick=1)):
+            short, long = (_count(folder, clip, library, s) for s in (SHORT_S, LONG_S))
+            counted.append((long[0] - short[0]) / (long[1] - short[1]))
+        kernel = _kernel_share(folder, clip, plan.seconds)
+    note = "counted by qemu-x86_64 without AES, ChaCha20, user space alone"
+    yield Result(INSTRUCTIONS, OURS, "instructions", tuple(counted), note=note)
+    a_second = sorted(counted)[len(counted) // 2] * STREAMS * RATE * (1 + kernel)
+    shares = tuple(100 * a_second / (PI2_HZ * CORES * ipc) for ipc in IPC)
+    note = (
+        f"an estimate: as above, and {100 * kernel:.0f} % on top for the kernel, as here;"
+        " Moonfire NVR says: under 10 %, without TLS"
+    )
+    yield Result(SHARE, OURS, "%", shares, note=note)
+
+
+def _count(folder: Path, clip: Path, library: Path, seconds: int) -> tuple[int, int]:
+    """Instructions from start to end, and access units recorded."""
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        place = Path(name)
+        told = place / "instructions"
+        variables = [f"INSN_FILE={told}"]
+        under = ("env", *variables, "qemu-x86_64", "-cpu", "qemu64", "-plugin", str(library))
+        with (
+            ucam(place, STREAMS, under=under) as (target, _),
+            sending(clip, target, packet=60_000, seconds=seconds, chacha=True) as sender,
+        ):
+            sent, _ = sender.sent()
+        return int(told.read_text()), sent
+
+
+def _kernel_share(folder: Path, clip: Path, seconds: float) -> float:
+    """System time for each second of user time, without qemu."""
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        with ucam(Path(name), STREAMS) as (target, _):
+            whole = SETTLE_S + 3 * seconds
+            with sending(clip, target, packet=60_000, seconds=whole + 1, chacha=True) as sender:
+                time.sleep(SETTLE_S)
+                before = _times(target.pids[0])
+                time.sleep(3 * seconds)
+                user, system = (b - a for a, b in zip(before, _times(target.pids[0]), strict=True))
+                sender.sent()
+        return system / user
+
+
+def _times(pid: int) -> tuple[int, int]:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]), int(fields[12])
