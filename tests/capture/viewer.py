@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
@@ -89,6 +90,7 @@ class Viewer:
         self.device, self.call, self.jid = device, call, jid
         self.peer = RTCPeerConnection()
         self.track: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.offer = ""
 
         @self.peer.on("track")
@@ -119,6 +121,8 @@ class Viewer:
             message = await self.device.outbox.get()
             if isinstance(message, EndMedia):
                 self.device.outbox.put_nowait(message)
+                if message.call == self.call:
+                    self.ended.set_result(message.reason)
                 return
             if not isinstance(message, OfferMedia) or message.ice is None:
                 continue
@@ -129,10 +133,19 @@ class Viewer:
 
     async def frame(self, limit_s: float = 40) -> VideoFrame:
         """The next decoded picture."""
-        async with asyncio.timeout(limit_s):
-            frame = await (await self.track).recv()
+        coming: asyncio.Future[Any] = asyncio.ensure_future(self._receive())
+        try:
+            async with asyncio.timeout(limit_s):
+                await asyncio.wait([coming, self.ended], return_when=asyncio.FIRST_COMPLETED)
+            assert coming.done(), f"the camera ended the call: {self.ended.result()}"
+        finally:
+            coming.cancel()
+        frame = coming.result()
         assert isinstance(frame, VideoFrame)
         return frame
+
+    async def _receive(self) -> Any:
+        return await (await self.track).recv()
 
     async def close(self) -> None:
         self._trickle.cancel()
