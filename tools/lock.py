@@ -30,6 +30,7 @@ def lock(name: str, extra: list[str]) -> None:
         *parts["web"],
         *parts["storage"],
         *parts["capture"],
+        *parts["mqtt"],
         *project["build-system"]["requires"],
         project["tool"]["hatch"]["build"]["hooks"]["custom"]["node"],
         "editables",
