@@ -18,7 +18,9 @@ from pathlib import Path
 import av
 
 import ucam
+from bench import insn
 from bench.generator import parameter_sets
+from bench.insn import KEPT
 from bench.result import OURS, Missing, Plan, Result, Row
 from bench.storage import make_clip
 from storage.helpers import Tokens
@@ -26,14 +28,13 @@ from storage.process import CAMERA, StorageProcess
 
 INSTRUCTIONS = "instructions an access unit, 2 Mbit/s, TLS (armhf)"
 SHARE = "estimated share of a Pi 2's core, 30 pictures a second"
-PROGRAMS = ("debootstrap", "qemu-arm", "arm-linux-gnueabihf-gcc", "gcc", "dpkg-deb", "openssl")
+PROGRAMS = ("debootstrap", "qemu-arm", "arm-linux-gnueabihf-gcc", "dpkg-deb", "openssl")
 PACKAGES = "python3,libpython3.11-dev,python3-cryptography,python3-cffi-backend"
 PI2_HZ = 900e6
 # Instructions a clock of a Cortex-A7: nobody here has measured it.
 IPC = (0.5, 0.6, 0.7)
 WARM, MORE = 30, 150
 GOAL = 180_000
-KEPT = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ucam-bench"
 
 
 def measure(plan: Plan) -> Iterator[Row]:
@@ -44,6 +45,10 @@ def measure(plan: Plan) -> Iterator[Row]:
     if os.geteuid() != 0:
         yield Missing(INSTRUCTIONS, "debootstrap wants root.")
         return
+    library = insn.plugin()
+    if isinstance(library, str):
+        yield Missing(INSTRUCTIONS, library)
+        return
     try:
         root, extra = _root()
     except subprocess.CalledProcessError as error:
@@ -52,7 +57,6 @@ def measure(plan: Plan) -> Iterator[Row]:
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        library = plugin(folder)
         clip = make_units(folder)
         values = tuple(
             _each(folder, clip, library, root, extra) for _ in range(plan.pick(full=5, quick=1))
@@ -95,37 +99,27 @@ def _count(folder: Path, clip: Path, library: Path, root: Path, extra: Path, pic
             told = home / "instructions"
             code = Path(ucam.__file__).parent.parent, Path(__file__).parent.parent
             path = os.pathsep.join(map(str, (extra, *code)))
-            command = ["qemu-arm", "-cpu", "cortex-a7", "-L", str(root), "-plugin", str(library)]
+            command = ["qemu-arm", "-cpu", "cortex-a7", "-L", str(root)]
+            command += insn.options(library, told)
             program = [str(root / "usr/bin/python3.11"), "-m", "bench.camera_side"]
             url = f"rtsps://127.0.0.1:{storage.port}"
             subprocess.run(
                 [*command, *program, str(clip), str(token), url, fingerprint[0], str(pictures)],
-                env={**os.environ, "PYTHONPATH": path, "INSN_FILE": str(told)},
+                env={**os.environ, "PYTHONPATH": path},
                 check=True,
                 timeout=300,
             )
-            return int(told.read_text())
+            return insn.total(told)
         finally:
             storage.stop()
-
-
-def plugin(folder: Path) -> Path:
-    """`insn.c`, compiled for this machine's qemu."""
-    version = subprocess.check_output(["qemu-arm", "--version"], text=True)
-    match = re.search(r"version (\d+)", version)
-    interface = 2 if match and int(match[1]) >= 9 else 1
-    path = folder / "insn.so"
-    source = Path(__file__).with_name("insn.c")
-    flags = ["-O2", "-shared", "-fPIC", f"-DVERSION={interface}"]
-    subprocess.run(["gcc", *flags, str(source), "-o", str(path)], check=True)
-    return path
 
 
 def _root() -> tuple[Path, Path]:
     """Debian 12's armhf files, and Python packages beside them; made once, then kept."""
     root, extra = KEPT / "armhf", KEPT / "armhf-packages"
     if not (KEPT / "made").exists():
-        shutil.rmtree(KEPT, ignore_errors=True)
+        for begun in (root, extra):
+            shutil.rmtree(begun, ignore_errors=True)
         root.mkdir(parents=True)
         _quietly(
             *("debootstrap", "--foreign", "--arch=armhf", "--variant=minbase"),
@@ -149,7 +143,7 @@ def _msgspec(root: Path, extra: Path) -> None:
     version = metadata.version("msgspec")
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
     _quietly(*pip, "--no-binary", "msgspec", f"msgspec=={version}", "-d", str(KEPT))
-    archive = next(KEPT.glob("msgspec-*.tar.gz"))
+    archive = KEPT / f"msgspec-{version}.tar.gz"
     shutil.unpack_archive(archive, KEPT, filter="data")
     source = KEPT / archive.name.removesuffix(".tar.gz") / "src" / "msgspec"
     shutil.copytree(source, extra / "msgspec")

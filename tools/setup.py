@@ -87,6 +87,7 @@ BENCH_PACKAGES = [
     "qemu-user",
     "debootstrap",
     "gcc",
+    "libglib2.0-dev",  # QEMU's plugin is built of its source
     "gcc-arm-linux-gnueabihf",
 ]
 
