@@ -27,18 +27,20 @@ class Revocations:
         self._keys = keys
         self._now = Revoked()
         self._read_s = float("-inf")
+        self._reading = asyncio.Lock()  # whoever asks meanwhile gets what is being read
         self._soon = asyncio.Event()
 
     async def now(self) -> Revoked:
         """As it is, or was a moment ago."""
-        now_s = time.monotonic()
-        if now_s - self._read_s > FRESH_S:
-            self._read_s = now_s
-            try:
-                self._now = await self._sessions.revoked(time.time())
-            except StateAway as error:
-                _log.warning("revoked tokens not read anew: %s", error)
-        return self._now
+        async with self._reading:
+            now_s = time.monotonic()
+            if now_s - self._read_s > FRESH_S:
+                self._read_s = now_s
+                try:
+                    self._now = await self._sessions.revoked(time.time())
+                except StateAway as error:
+                    _log.warning("revoked tokens not read anew: %s", error)
+            return self._now
 
     def look_now(self) -> None:
         """Something has been revoked here: `watch` needn't wait."""
