@@ -49,3 +49,14 @@ async def test_a_connection_that_broke_is_looked_at_without_harm(tmp_path: Path)
         assert connection.is_stalled(1000) in (True, False)
         with pytest.raises(OSError, match="Bad file descriptor"):
             connection.set_option(6, 1, 1)
+
+
+async def test_an_option_that_this_kernel_lacks_is_done_without() -> None:
+    """As TCP_NOTSENT_LOWAT under qemu-user."""
+    async with await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        with pytest.raises(OSError, match="Protocol not available"):
+            writer.get_extra_info("socket").setsockopt(6, 9999, 1)
+        Connection(Publisher("rtsps://x/cam@x.y", "token"), reader, writer).set_option(6, 9999, 1)
+        writer.close()
+        await writer.wait_closed()

@@ -1,6 +1,7 @@
 """One connection to storage: events in time, or a `SendError` that says why not."""
 
 import asyncio
+import errno
 import fcntl
 import struct
 import termios
@@ -79,8 +80,13 @@ class Connection:
         self._moving_s = 0.0
 
     def set_option(self, level: int, option: int, value: int | bytes) -> None:
-        """Of the socket; raises `OSError` when that is closed."""
-        self._socket.setsockopt(level, option, value)
+        """Of the socket, where its kernel has that one; raises `OSError` when it is closed."""
+        try:
+            self._socket.setsockopt(level, option, value)
+        except OSError as error:
+            # Kernels that are imitated (qemu-user, gVisor) lack some: only speed was asked for.
+            if error.errno != errno.ENOPROTOOPT:
+                raise
 
     def write(self, data: bytes) -> None:
         """Write now or when the network takes it."""
