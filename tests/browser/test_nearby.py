@@ -68,7 +68,11 @@ def test_a_storage_that_the_browser_believes_is_asked_directly(
         def ranges() -> list[Request]:
             return [one for one in direct if "/chunks/" in one.url and one.method == "GET"]
 
-        wait_until("recordings come that way", lambda: len(ranges()) >= 2, 30)
+        def two() -> bool:
+            page.wait_for_timeout(50)  # requests are told meanwhile
+            return len(ranges()) >= 2
+
+        wait_until("recordings come that way", two, 60)
         answer = ranges()[-1].response()
         assert answer is not None
         assert answer.status == 206
@@ -94,7 +98,12 @@ def test_a_storage_that_the_browser_does_not_believe_is_asked_over_the_channel(
     failed: list[str] = []
     page.on("requestfailed", lambda one: failed.append(f"{one.url} {one.failure}"))
     recorded(page, site)
-    wait_until("it was tried", lambda: any(NEARBY in one for one in failed), 20)
+
+    def tried() -> bool:
+        page.wait_for_timeout(50)  # requests are told meanwhile
+        return any(NEARBY in one for one in failed)
+
+    wait_until("it was tried", tried, 60)
     assert all("ERR_CERT_AUTHORITY_INVALID" in one for one in failed if NEARBY in one), failed
     assert page.evaluate(ASKED) > 0
     expect(page.locator("header").get_by_text("Direct")).to_be_visible()

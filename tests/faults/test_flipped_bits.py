@@ -22,11 +22,13 @@ FLIPS = count("FLIPS", 40)
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten closed chunks and an open one."""
-    root = tmp_path_factory.mktemp("begun") / "chunks"
-    life = born(root, 0)
-    life.wait_for(10 * 50 + 30)
-    life.kill()
-    return root.parent
+    while True:
+        root = tmp_path_factory.mktemp("begun") / "chunks"
+        life = born(root, 0)
+        life.wait_for(10 * 50 + 30)
+        life.kill()
+        if list(root.rglob("*.part")):  # not just between two
+            return root.parent
 
 
 def spoil(path: Path, chance: random.Random) -> None:

@@ -20,7 +20,7 @@ from support.rtc_viewer import call, in_room
 from support.site import Site, wait_until
 from support.viewers import call_processes, person_token, viewers
 
-pytestmark = [pytest.mark.interop, pytest.mark.matrix]
+pytestmark = pytest.mark.interop
 SECONDS = count("HOSTILE_S", 4)
 DEVICE = "cam1@shop.loc"
 RATE = 15

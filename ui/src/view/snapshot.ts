@@ -31,5 +31,8 @@ export function save(blob: Blob, name: string): void {
 
 export function toggleFullScreen(frame: HTMLElement | null): void {
   if (document.fullscreenElement) void document.exitFullscreen();
-  else if (frame && 'requestFullscreen' in frame) void frame.requestFullscreen();
+  else if (frame && 'requestFullscreen' in frame) {
+    // Browsers refuse it when they think that nobody asked.
+    frame.requestFullscreen().catch(() => undefined);
+  }
 }
