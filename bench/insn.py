@@ -45,8 +45,9 @@ def options(library: Path, told: Path) -> list[str]:
 
 
 def total(told: Path) -> int:
-    """What was counted, over all threads. The plugin's own lines about repeated instructions can be
-    many.
+    """What was counted, over all threads; lines about repeated instructions, megabytes of them, are
+    passed over. QEMU 7 and 8 have eight counters: of more threads some share one and lose a little
+    (0.6 % at most, of a storage with six cameras).
     """
     with told.open() as lines:
         found = [line for line in lines if line.startswith(TOTAL)]
