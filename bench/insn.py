@@ -113,6 +113,8 @@ def _unpack(archive: Path, folder: Path) -> None:
             file = tar.extractfile(member) if header or str(inside) in SOURCES else None
             if file is not None:
                 (folder / inside.name).write_bytes(file.read())
+    if not (folder / "insn.c").exists():
+        raise FileNotFoundError(f"{archive.name} holds neither {' nor '.join(SOURCES)}")
 
 
 def _output(*command: str, cwd: Path | None = None) -> str:
