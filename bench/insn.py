@@ -45,8 +45,9 @@ def options(library: Path, told: Path) -> list[str]:
 
 
 def total(told: Path) -> int:
-    """What was counted, over all threads. The plugin's own lines about repeated instructions can be
-    many.
+    """What was counted, over all threads; lines about repeated instructions, megabytes of them, are
+    passed over. QEMU 7 and 8 have eight counters: of more threads some share one and lose a little
+    (0.6 % at most, of a storage with six cameras).
     """
     with told.open() as lines:
         found = [line for line in lines if line.startswith(TOTAL)]
@@ -112,6 +113,8 @@ def _unpack(archive: Path, folder: Path) -> None:
             file = tar.extractfile(member) if header or str(inside) in SOURCES else None
             if file is not None:
                 (folder / inside.name).write_bytes(file.read())
+    if not (folder / "insn.c").exists():
+        raise FileNotFoundError(f"{archive.name} holds neither {' nor '.join(SOURCES)}")
 
 
 def _output(*command: str, cwd: Path | None = None) -> str:

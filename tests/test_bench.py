@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench import kept
+from bench import insn, kept
 from bench.kept import Kept, Section
 from bench.machine import Machine
 from bench.outage import missing_s
@@ -126,6 +126,28 @@ def test_values_are_kept(tmp_path: Path) -> None:
     other = Point("outage", "Outage", "Cut.", nothing)
     live = Point("live", "Live", "Seen.", nothing)
     assert found.in_order([other, live]) == [(live, section)]
+
+
+def test_instructions_of_all_threads(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    told.write_text(
+        "detected repeat execution @ 0x4f754e\ncpu 0 insns: 30\ncpu 1 insns: 12\ntotal insns: 42\n"
+    )
+    assert insn.total(told) == 42
+    told.write_text("cpu 0 insns: 30\n")
+    with pytest.raises(ValueError, match="0 lines"):
+        insn.total(told)
+
+
+def test_sources_of_packages_become_those_of_their_sources() -> None:
+    stanza = "Types: deb deb-src\nURIs: http://host/debian\nSuites: bookworm\n"
+    expected = stanza.replace("deb deb-src", "deb-src")
+    assert insn.of_sources(stanza, deb822=True) == expected
+    lines = (
+        "# deb x\ndeb [arch=amd64] http://host/debian bookworm main\ndeb-src http://host/ b main\n"
+    )
+    expected = "deb-src [arch=amd64] http://host/debian bookworm main\n"
+    assert insn.of_sources(lines, deb822=False) == expected
 
 
 def test_a_table_keeps_names_together() -> None:
