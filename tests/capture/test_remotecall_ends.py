@@ -108,7 +108,9 @@ async def test_what_the_process_says_is_passed_on() -> None:
         before_s = one.call.heard_at_s
         await one.says(Started(1))
         assert one.call.heard_at_s < before_s, "the viewer's time runs from here"
+        one.call.heard_at_s = before_s = 0
         await one.says(Offer("v=0"))
+        assert one.call.heard_at_s > before_s, "and from here"
         await one.says(Candidate("candidate:1", None))
         await one.says(KeyframeWanted())
         await one.says(Heard())

@@ -141,6 +141,7 @@ class Call:
         peer.connect("on-negotiation-needed", self._on_negotiation_needed)
         peer.connect("on-ice-candidate", self._on_ice_candidate)
         peer.connect("notify::connection-state", self._on_connection_state)
+        peer.connect("notify::ice-connection-state", self._on_ice_state)
         # The viewer's receiver reports are the sign that he is still there.
         peer.get_by_name("rtpbin").connect("on-ssrc-active", self._on_report)
 
@@ -228,6 +229,10 @@ class Call:
 
     def _on_connection_state(self, peer: Any, _property: Any) -> None:
         self._enter(self._take_state, peer.get_property("connection-state").value_nick)
+
+    def _on_ice_state(self, peer: Any, _property: Any) -> None:
+        if peer.get_property("ice-connection-state").value_nick in ("connected", "completed"):
+            self._enter(self._hear)  # his checks are answers, too: a handshake follows
 
     def _on_report(self, _rtpbin: Any, _session: int, _ssrc: int) -> None:
         self._enter(self._hear)
