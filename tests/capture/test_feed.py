@@ -88,7 +88,7 @@ async def test_silence_is_a_fault() -> None:
 async def test_where_there_is_nothing_it_goes_on_asking() -> None:
     async with running() as bench:
         bench.why_none = "no camera was found"
-        await bench.until(lambda: bench.feed.restarts == 2)
+        await bench.until(lambda: bench.feed.restarts == 1)
         assert bench.feed.fault == "camera test: no camera was found"
         bench.why_none = None
         await bench.until(lambda: bench.live == 1)
