@@ -20,7 +20,7 @@ from ucam.capture.sender import Sender
 from ucam.capture.spool import Spool
 from ucam.device.token import TokenStore
 from ucam.media.access_unit import AccessUnit
-from ucam.media.track import VideoTrack
+from ucam.media.track import AudioTrack, VideoTrack
 from ucam.rtsp.client import Durable
 
 TRACK = VideoTrack.h264(clip(b_frames=0).parameter_sets)
@@ -120,6 +120,32 @@ async def test_a_cut_loses_nothing(tmp_path: Path) -> None:
         await storage.until("aaaa", 129)
         assert sorted(storage.units["aaaa"]) == list(range(130))
         assert len(storage.sessions) >= 3
+
+
+async def test_sound_in_front_of_the_first_picture_is_sent_if_it_is_of_its_run(
+    tmp_path: Path,
+) -> None:
+    """Behind the last confirmed picture it may not have been stored."""
+    heard = Run(TRACK, AudioTrack.opus(), id="cccc")
+
+    def sound(number: int) -> AccessUnit:
+        picture = real(number)
+        return AccessUnit(
+            bytes([0xFC, number]), picture.pts_90k, picture.utc_us, True, number, True
+        )
+
+    async with tiny_storage(tmp_path) as storage, feeding(tmp_path, storage) as feed:
+        feed.spool.append(Run(TRACK, AudioTrack.opus(), id="bbbb"), sound(1))
+        for number in (23, 24):
+            feed.spool.append(heard, sound(number))
+        for number in range(25, 30):
+            feed.spool.append(heard, real(number))
+            feed.spool.append(heard, sound(number))
+        await storage.until("cccc", 29)
+        async with asyncio.timeout(30):
+            while len(storage.sound) < 7:
+                await asyncio.sleep(0.01)
+        assert [packet[-1] for packet in storage.sound] == list(range(23, 30))
 
 
 async def test_it_goes_on_behind_what_is_durable_from_a_keyframe(tmp_path: Path) -> None:

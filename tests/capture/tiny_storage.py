@@ -61,6 +61,7 @@ class TinyStorage:
     certificate: Path
     fingerprint: str
     units: dict[str, dict[int, Unit]] = field(default_factory=dict)
+    sound: list[bytes] = field(default_factory=list)  # RTP packets
     sessions: list[SessionDescription] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     durable: Durable | None = None
@@ -124,6 +125,8 @@ class TinyStorage:
                         for channel, packet in event.packets:
                             if channel == 0:
                                 depacketizer.push(packet)
+                            elif channel == 2:
+                                self.sound.append(bytes(packet))
                     case Recording():
                         pass
                     case Closed():

@@ -11,11 +11,16 @@ from support.site import Site, wait_until
 pytestmark = pytest.mark.interop
 SECONDS = 20
 RATE = 25
+# rtspclientsink 1.22 now and then waits for ever in its own sending thread (of 40 that sent to
+# gst-rtsp-server two did, and eight ended with an error): then another one tries.
+GSTREAMERS = ["push2", "push3", "push4"]
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return Site(tmp_path_factory.mktemp("site"), {}, publishers=["push1", "push2"], chunk_size="8s")
+    return Site(
+        tmp_path_factory.mktemp("site"), {}, publishers=["push1", *GSTREAMERS], chunk_size="8s"
+    )
 
 
 def clip(path: Path) -> Path:
@@ -31,19 +36,15 @@ def test_ffmpeg_and_rtspclientsink(site: Site, tmp_path: Path) -> None:
     source = clip(tmp_path / "source.mp4")
     with site.running():
         ffmpeg = push_with_ffmpeg(site, source)
-        gstreamer = push_with_gstreamer(site)
-        for publisher in (ffmpeg, gstreamer):
-            _, errors = publisher.communicate(timeout=SECONDS + 30)
-            # rtspclientsink 1.22 now and then closes its socket before it says goodbye, and then
-            # complains that it can't: the pictures are there by then, and are counted below.
-            own_race = b"Could not send message. (Received end-of-file)" in errors
-            assert publisher.returncode == 0 or (publisher is gstreamer and own_race), errors
-        for name in ("push1", "push2"):
+        pushed = ("push1", push_until_one_ends(site))
+        _, errors = ffmpeg.communicate(timeout=SECONDS + 30)
+        assert ffmpeg.returncode == 0, errors
+        for name in pushed:
             folder = site.recordings / "shop" / f"{name}@shop.loc"
             wait_until(f"{name} is closed", lambda f=folder: not list(f.rglob("*.part")), 10)
         check = site.fsck()
     sent = SECONDS * RATE
-    for name in ("push1", "push2"):
+    for name in pushed:
         chunks = site.chunks(name)
         assert len(chunks) >= 2, "8 s chunks of 20 s"
         assert sum(frame_count(chunk) for chunk in chunks) == sent
@@ -62,9 +63,26 @@ def push_with_ffmpeg(site: Site, source: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def push_with_gstreamer(site: Site) -> subprocess.Popen[bytes]:
-    token = site.token("push2@shop.loc")
-    url = f"rtsps://127.0.0.1:{site.rtsps_port}/push2@shop.loc?token={token}"
+def push_until_one_ends(site: Site) -> str:
+    """With GStreamer; as whom."""
+    for name in GSTREAMERS:
+        process = push_with_gstreamer(site, name)
+        try:
+            _, errors = process.communicate(timeout=SECONDS + 30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            continue
+        # It also closes its socket before it says goodbye, now and then, and complains that it
+        # can't: the pictures are there by then.
+        assert process.returncode == 0 or b"(Received end-of-file)" in errors, errors
+        return name
+    raise AssertionError("rtspclientsink hung each time")
+
+
+def push_with_gstreamer(site: Site, name: str) -> subprocess.Popen[bytes]:
+    token = site.token(f"{name}@shop.loc")
+    url = f"rtsps://127.0.0.1:{site.rtsps_port}/{name}@shop.loc?token={token}"
     source = f"videotestsrc is-live=true num-buffers={SECONDS * RATE}"
     caps = f"video/x-raw,width=640,height=360,framerate={RATE}/1"
     encoder = f"x264enc tune=zerolatency speed-preset=veryfast key-int-max={RATE}"

@@ -73,6 +73,7 @@ class Store:
     disk: Disk
     told: list[str]
     durable: list[Durable] = field(default_factory=list)
+    heard: list[tuple[str, int]] = field(default_factory=list)
     live: dict[int, LiveChunk] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -87,6 +88,7 @@ class Store:
             self.disk,
             fragments=fragments,
             durable=self.durable.append,
+            heard=lambda run, last_90k: self.heard.append((run, last_90k)),
             opened=lambda chunk: self.live.__setitem__(chunk.id, chunk),
             closed=lambda chunk: self.live.__delitem__(chunk.id),
             unfinished=self.mender.add,

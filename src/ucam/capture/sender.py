@@ -8,6 +8,7 @@ import asyncio
 import logging
 import socket
 import struct
+from collections import deque
 from collections.abc import Callable
 
 from ucam.base.backoff import Backoff
@@ -16,7 +17,7 @@ from ucam.capture import trouble
 from ucam.capture.address import Address
 from ucam.capture.connection import ANSWER_TIMEOUT_S, Connection, RunOver, SendError
 from ucam.capture.session import Session
-from ucam.capture.spool import Spool
+from ucam.capture.spool import Spool, Spooled
 from ucam.device.token import TokenFileError, TokenStore
 from ucam.rtsp.client import Durable, DurableUntil, Publisher, Ready
 
@@ -43,6 +44,8 @@ BEHIND_S = 6.0
 # the line is the viewers'.
 CATCH_UP_FACTOR = 3
 LEAST_CATCH_UP_BYTES_S = 250_000
+# Frames of sound before the first picture of a connection, some two seconds.
+MOST_EARLY = 100
 SO_MAX_PACING_RATE = 47  # socket(7), Linux; Python has no name for it
 NO_PACING = 0xFFFF_FFFF
 
@@ -163,7 +166,7 @@ class Sender:
             connection.set_option(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
             self._connection = connection
             await self._ask_until_settled(connection)
-            session = await self._begin_session()
+            session, early = await self._begin_session()
             publisher.announce(session.description)
             connection.flush()
             await connection.wait_for(Ready)
@@ -172,18 +175,23 @@ class Sender:
             self._connected_s = asyncio.get_running_loop().time()
             self.fault = None
             self._set_connected(True)
+            for item in early:
+                self._send(connection, session, item)
             await self._send_run(connection, session)
         finally:
             self._connection = None
             # What waits in the buffer isn't worth waiting for: it is still in the spool.
             writer.transport.abort()
 
-    async def _begin_session(self) -> Session:
-        """What the next pictures in the spool belong to."""
+    async def _begin_session(self) -> tuple[Session, list[Spooled]]:
+        """What the next pictures in the spool belong to, and the sound that stands before them."""
         self._spool.rewind()
+        early: deque[Spooled] = deque(maxlen=MOST_EARLY)
         while (item := await self._spool.peek()).unit.audio:
-            self._spool.take()  # sound before the first picture
-        return Session(item.run, item.unit.number, self._spool.why_missing(item))
+            early.append(item)
+            self._spool.take()
+        session = Session(item.run, item.unit.number, self._spool.why_missing(item))
+        return session, [each for each in early if session.goes_on_with(each)]
 
     async def _ask_until_settled(self, connection: Connection) -> None:
         connection.publisher.start()
@@ -218,10 +226,13 @@ class Sender:
                 await self._end_session(connection, session)
             else:
                 self._spool.take()
-                connection.write(connection.publisher.frame(*session.packets(item.unit)))
+                self._send(connection, session, item)
                 await connection.writer.drain()
                 if self._spool.is_behind:
                     await asyncio.sleep(0)  # whatever else happens here comes first
+
+    def _send(self, connection: Connection, session: Session, item: Spooled) -> None:
+        connection.write(connection.publisher.frame(*session.packets(item.unit)))
 
     async def _end_session(self, connection: Connection, session: Session) -> None:
         """Say that the run is over; storage hangs up when it has read that (see `events`)."""

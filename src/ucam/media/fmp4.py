@@ -74,6 +74,11 @@ class Beside(NamedTuple):
     samples: Sequence[Sample]
     base_dts_90k: int
 
+    @property
+    def last_90k(self) -> int:
+        """When its last sample begins."""
+        return self.base_dts_90k + sum(sample.duration_90k for sample in self.samples[:-1])
+
 
 def init_segment(
     track: Track, run: RunMark | None = None, *, audio: AudioTrack | None = None

@@ -133,14 +133,18 @@ class Cutter:
         follows: int | None = None,
         audio: AudioTrack | None = None,
         missing: str | None = None,
+        heard_90k: int | None = None,
     ) -> list[Action]:
         """From now on access units of this track and run; ends the chunk that is open.
 
         `reason`: why, if there turns out to be a gap. `follows`: the number of the last access
         unit of this run that is stored already; the one behind it may be no keyframe. `audio`:
         what `push_audio` will give. `missing`: why the publisher doesn't send all that follows it.
+        `heard_90k`: when the last frame of that audio begins that is stored already.
         """
         actions = self.end(reason)
+        # What goes on behind stored sound is kept, however long before the next picture it began.
+        self._last_audio_90k, self._fresh = heard_90k, heard_90k is None
         self._track, self._run, self._audio_track = track, run, audio
         self._last_number, self._missing = follows, missing
         return actions

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import sqlite3
 import time
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import Counter
@@ -14,6 +15,7 @@ from prometheus_client import Counter
 from ucam.storage.cutter import Cutter
 from ucam.storage.database import Database
 from ucam.storage.disk import Disk
+from ucam.storage.heard import Heard
 from ucam.storage.index import Index
 from ucam.storage.lanes import Lanes
 from ucam.storage.layout import Place
@@ -57,6 +59,7 @@ class Recorder:
         self._finishing: dict[Place, Recording] = {}
         self._locks: dict[Place, asyncio.Lock] = {}
         self._durable: dict[Place, Durable | None] = {}
+        self._heard = Heard(root, index)
         self._away: dict[Place, str] = {}
         self._trouble: tuple[float, str] | None = None
         self._clock = time.monotonic
@@ -103,8 +106,10 @@ class Recorder:
                 # Before that is done, nobody knows which access units are stored already.
                 await old.finish(self.why_away(place))
             stored = await self.durable(place)
+            resumes = stored is not None and stored.run == run
+            heard_90k = await self._heard.until(place, run) if resumes else None
             recording = Recording(
-                self, place, run, stored, self._writer(place), self._cutter(), missing
+                self, place, run, stored, self._writer(place), self._cutter(), missing, heard_90k
             )
             self._recordings[place] = recording
             # A start after a power cut must not tell the reason of an absence before that.
@@ -122,6 +127,7 @@ class Recorder:
             self._disk,
             fragments=min(4096, max(64, seconds * 2 + 16)),
             durable=lambda last: self._durable.__setitem__(place, last),
+            heard=partial(self._heard.note, place),
             opened=lambda chunk: self.live.__setitem__(chunk.id, chunk),
             closed=self._chunk_closed,
             unfinished=self._mender.add,

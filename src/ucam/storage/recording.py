@@ -49,6 +49,7 @@ class Recording:
         writer: ChunkWriter,
         cutter: Cutter,
         missing: str | None = None,
+        heard_90k: int | None = None,
     ) -> None:
         self.place = place
         self._recorder = recorder
@@ -56,6 +57,7 @@ class Recording:
         # Numbers up to this one are stored: a publisher that sends them again sends them in vain.
         self._stored = stored.number if stored is not None and stored.run == run else None
         self._missing = missing
+        self._heard_90k = heard_90k  # the same of its sound, see `Heard`
         self._ending = threading.Event()
         self._writer = InsistentWriter(
             writer, gap_reason=STOPPED, told=self._disk_told, pause=self._ending.wait
@@ -117,16 +119,23 @@ class Recording:
             self._cutter.push_audio(arrived.unit)
 
     def _begin(self, track: Track) -> list[Action]:
+        heard_90k = None
         if self._track is None:
             reason = self._missing or self._recorder.why_away(self.place)
-            follows = self._stored
+            follows, heard_90k = self._stored, self._heard_90k
         elif track is self._track or track == self._track:
             reason, follows = "the camera changed its sound", self._last_number
         else:
             reason, follows = "the camera changed its picture", None
         self._track, self._audio_changed = track, False
         actions = self._cutter.begin(
-            track, self._run, reason, follows=follows, audio=self.audio, missing=self._missing
+            track,
+            self._run,
+            reason,
+            follows=follows,
+            audio=self.audio,
+            missing=self._missing,
+            heard_90k=heard_90k,
         )
         while self._early:
             self._cutter.push_audio(self._early.popleft())

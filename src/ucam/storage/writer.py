@@ -129,6 +129,7 @@ class ChunkWriter:
         *,
         fragments: int,
         durable: Callable[[Durable], None],
+        heard: Callable[[str, int], None],
         opened: Callable[[LiveChunk], None],
         closed: Callable[[LiveChunk], None],
         unfinished: Callable[[LiveChunk], None],
@@ -140,6 +141,7 @@ class ChunkWriter:
         self._disk = disk
         self._reserved_index = free_for_sidx(fragments)
         self._durable = durable
+        self._heard = heard
         self._opened = opened
         self._closed = closed
         self._unfinished = unfinished
@@ -282,6 +284,8 @@ class ChunkWriter:
         live.duration_us = microseconds(part.base_dts_90k + part.duration_90k - self._first_dts)
         live.durable_bytes = self._size
         self._last = Durable(live.run, part.last_number, part.last_utc_us)
+        if part.audio is not None:
+            self._heard(live.run, part.audio.last_90k)
         self._durable(self._last)
 
     def _write(self, buffers: list[bytes]) -> None:

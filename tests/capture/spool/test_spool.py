@@ -382,7 +382,7 @@ async def test_sound_that_is_confirmed_is_not_sent_again_with_its_pictures(tmp_p
         while (item := await spool.poll()) is not None:
             spool.take()
             sent.append((item.unit.number, item.unit.audio))
-        assert sent == [(5, False), (6, False), (7, False), (7, True)]
+        assert sent == [(5, False), (6, False), (6, True), (7, False), (7, True)]
 
 
 async def test_sound_on_the_disk_that_waits_for_the_next_picture_is_sent_after_a_restart(
@@ -405,4 +405,4 @@ async def test_sound_on_the_disk_that_waits_for_the_next_picture_is_sent_after_a
         while len(sent) < 3 and (item := await spool.poll()) is not None:
             spool.take()
             sent.append((item.unit.number, item.unit.audio, item.unit.utc_us))
-        assert sent == [(4, True, 510_000), (5, False, 500_000), (5, True, 510_000)]
+        assert sent == [(4, True, 410_000), (4, True, 510_000), (5, False, 500_000)]

@@ -221,10 +221,14 @@ class DiskSpool:
         """Whether storage, which has up to `number` of its run, has all of a segment."""
         if self._writer is not None and self._writer.segment is segment:
             return False
-        if segment.last is not None:
-            return segment.last <= number
         coming = self.segments[1] if len(self.segments) > 1 else None
-        return coming is not None and coming.run is segment.run and coming.first <= number + 1
+        if coming is not None and coming.run.id != segment.run.id:
+            coming = None
+        if segment.last is None:
+            return coming is not None and coming.first <= number + 1
+        # The sound behind its last picture is stored for certain when the next one is.
+        waits = segment.run.audio is not None and coming is not None
+        return segment.last <= number - waits
 
     def _forget_oldest(self) -> None:
         self._rubbish.append(self.segments.popleft().path)

@@ -48,8 +48,9 @@ class Memory:
 
     @property
     def oldest(self) -> Spooled | None:
-        """The oldest that is not confirmed."""
-        return self._units[self._confirmed] if self._confirmed < len(self._units) else None
+        """The oldest picture that is not confirmed."""
+        behind = range(self._confirmed, len(self._units))
+        return next((self._units[n] for n in behind if not self._units[n].unit.audio), None)
 
     @property
     def newest(self) -> Spooled | None:
@@ -132,17 +133,15 @@ class Memory:
         return count
 
     def _awaits_next(self, position: int, number: int) -> bool:
-        """Whether this is sound that came behind the confirmed picture `number`, and belongs to the
-        next one: storage keeps what is older than the next picture, and the rest with that.
+        """Whether this is sound behind the confirmed picture `number`. How much of it storage had
+        when its fragment ended nobody says: the next picture confirms it, if one follows.
         """
         item = self._units[position]
         if not item.unit.audio or item.unit.number != number:
             return False
         behind = islice(self._units, position, None)
         coming = next((each for each in behind if not each.unit.audio), None)
-        return (
-            coming is not None and coming.run is item.run and coming.unit.utc_us <= item.unit.utc_us
-        )
+        return coming is None or (coming.run is item.run and coming.unit.number == number + 1)
 
     def _forget_whole_groups(self) -> None:
         """Drop confirmed units in front of the last keyframe that something needs."""

@@ -100,13 +100,12 @@ class DiskReader:
 
     def _is_wanted(self, held: Spooled, coming: Spooled) -> bool:
         """Whether what is confirmed goes before `coming`, the first that isn't: pictures that it
-        may refer to; sound that is younger, and so isn't stored with the confirmed ones.
+        may refer to; sound behind the last of them, which may not be stored with it.
         """
         if not held.unit.audio:
             return not coming.begins_group
         assert self._confirmed is not None
-        last = held.unit.number == self._confirmed[1]
-        return last and held.unit.utc_us >= coming.unit.utc_us
+        return held.unit.number == self._confirmed[1]
 
     def _take(self, item: Spooled) -> None:
         run, number = item.run.id, item.unit.number
