@@ -232,6 +232,22 @@ async def test_asked_again_by_its_id_a_call_goes_on_in_another_process() -> None
             await one.close()
 
 
+async def test_an_answer_that_was_overtaken_by_a_restart_does_no_harm() -> None:
+    """A viewer who waits for his offer asks again; the first one was on its way already."""
+    async with Device(VIDEO) as device:
+        early = Viewer(device)
+        await early.connect(answers=False)
+        viewer = Viewer(device)
+        await viewer.connect(answers=False)
+        assert viewer.offer != early.offer
+        await early.answer()
+        early._trickle.cancel()
+        await viewer.answer()
+        assert [(await viewer.frame()).width for _ in range(5)] == [320] * 5
+        for one in (early, viewer):
+            await one.close()
+
+
 async def old_gone(pid: int) -> None:
     async with asyncio.timeout(40):
         while pid in call_processes(os.getpid()):

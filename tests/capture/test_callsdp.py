@@ -9,8 +9,10 @@ from ucam.capture.callsdp import (
     checked_answer,
     checked_candidate,
     ice_setup,
+    marked_offer,
     profile_level_id,
     readiness,
+    unmarked_answer,
 )
 from ucam.capture.run import Run
 from ucam.media.track import AudioTrack
@@ -39,6 +41,25 @@ ANSWER = "\r\n".join(
         "",
     )
 )
+
+
+MARK, OTHER = "0123abcd", "deadbeef"
+
+
+def test_an_answer_tells_which_offer_it_belongs_to() -> None:
+    with_sound = ANSWER.replace("video0\r\n", "video0 audio1\r\n", 1) + "a=mid:audio1\r\n"
+    for text in (ANSWER, with_sound):
+        marked = marked_offer(text, MARK)
+        assert f"a=mid:video0-{MARK}\r\n" in marked
+        assert len(marked) == len(text) + 9 * (text.count("video0") + text.count("audio1"))
+        assert unmarked_answer(marked, MARK) == text
+        assert unmarked_answer(marked, OTHER) is None
+    assert f"BUNDLE video0-{MARK} audio1-{MARK}\r\n" in marked_offer(with_sound, MARK)
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", ANSWER, "m=video 9 x", "a=mid:0\r\na=mid:data"])
+def test_an_answer_without_our_names_is_looked_at_further(text: str) -> None:
+    assert unmarked_answer(text, MARK) == text
 
 
 def test_an_answer_keeps_all_but_the_level() -> None:

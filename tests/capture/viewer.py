@@ -97,17 +97,24 @@ class Viewer:
         def on_track(track: MediaStreamTrack) -> None:
             self.track.set_result(track)
 
-    async def connect(self) -> None:
-        """Request, answer, trickle; until the device has said all its candidates."""
+    async def connect(self, *, answers: bool = True) -> None:
+        """Request, answer, trickle; until the device has said all its candidates. `answers`:
+        whether the offer is answered now, or by `answer`.
+        """
         self.device.request(self.call, self.jid)
-        offer = await self.device.said(OfferMedia)
-        assert isinstance(offer, OfferMedia)
-        assert offer.sdp is not None
-        assert (offer.to, offer.call) == (self.jid, self.call)
-        self.offer = offer.sdp
+        while not self.offer:
+            offer = await self.device.said(OfferMedia)
+            assert isinstance(offer, OfferMedia)
+            assert (offer.to, offer.call) == (self.jid, self.call)
+            self.offer = offer.sdp or ""  # of the call before it there may be candidates
+        if answers:
+            await self.answer()
+
+    async def answer(self) -> None:
+        """Answer the offer, and trickle."""
         # aiortc as a DTLS client knows ECDSA alone, and GStreamer 1.22's certificate is RSA: let it
         # be the server. (Browsers know both.)
-        sdp = offer.sdp.replace("a=setup:actpass", "a=setup:active")
+        sdp = self.offer.replace("a=setup:actpass", "a=setup:active")
         await self.peer.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
         await self.peer.setLocalDescription(await self.peer.createAnswer())
         answer = AnswerMedia(

@@ -56,16 +56,19 @@ def load() -> None:
 
 
 def launch_text(setup: Setup, video: int, sound: int | None) -> str:
-    """The pipeline; `video`, `sound`: file descriptors of pipes that `gdp` writes."""
+    """The pipeline; `video`, `sound`: file descriptors of pipes that `gdp` writes.
+
+    The payloader gives a picture's packets as one list. No capsfilter behind it, nor anything else
+    made of a basetransform: that takes lists apart, and each packet goes alone to the socket.
+    """
     read = f"blocksize={BLOCK} ! gdpdepay"
     text = (
         f"fdsrc fd={video} {read} name=pictures ! rtp{setup.codec}pay"
         f" aggregate-mode=zero-latency config-interval=-1 pt={PAYLOAD_TYPE} mtu={MTU}"
-        f" ! capsfilter caps={_video_caps(setup)} ! webrtcbin name=peer bundle-policy=max-bundle"
+        " ! webrtcbin name=peer bundle-policy=max-bundle"
     )
     if sound is not None:
-        pay = f"rtpopuspay pt={SOUND_PAYLOAD_TYPE} mtu={MTU}"
-        text += f" fdsrc fd={sound} {read} ! {pay} ! capsfilter caps={_sound_caps()} ! peer."
+        text += f" fdsrc fd={sound} {read} ! rtpopuspay pt={SOUND_PAYLOAD_TYPE} mtu={MTU} ! peer."
     return text
 
 
@@ -82,6 +85,17 @@ def _sound_caps() -> str:
         "application/x-rtp,media=audio,encoding-name=OPUS,clock-rate=48000,"
         f"payload={SOUND_PAYLOAD_TYPE}"
     )
+
+
+def bypass(fec: Any) -> None:
+    """webrtcbin has this bin in the way, whether FEC was asked for or not (it wasn't), and takes a
+    picture's list of packets apart in it.
+    """
+    way = Gst.ElementFactory.make("clocksync", None)  # gives lists on as they are
+    way.set_property("sync", False)
+    fec.add(way)
+    for name in ("sink", "src"):
+        fec.get_static_pad(name).set_target(way.get_static_pad(name))
 
 
 class Call:
@@ -141,6 +155,7 @@ class Call:
         peer.connect("on-negotiation-needed", self._on_negotiation_needed)
         peer.connect("on-ice-candidate", self._on_ice_candidate)
         peer.connect("notify::connection-state", self._on_connection_state)
+        peer.connect("notify::ice-connection-state", self._on_ice_state)
         # The viewer's receiver reports are the sign that he is still there.
         peer.get_by_name("rtpbin").connect("on-ssrc-active", self._on_report)
 
@@ -198,12 +213,15 @@ class Call:
     # What follows, to _read_bus, runs on GStreamer's threads.
 
     def _on_element_added(self, _bin: Any, _inner: Any, element: Any) -> None:
-        # libnice would ask the router by UPnP to open a port for each call, loudly in the whole
-        # network. Nobody asked for holes in the firewall. This comes before candidates are
-        # gathered, and the agent can't be had in another way (see above).
         factory = element.get_factory()
-        if factory is not None and factory.get_name() in ("nicesink", "nicesrc"):
+        name = factory.get_name() if factory is not None else ""
+        if name in ("nicesink", "nicesrc"):
+            # libnice would ask the router by UPnP to open a port for each call, loudly in the whole
+            # network. Nobody asked for holes in the firewall. This comes before candidates are
+            # gathered, and the agent can't be had in another way (see above).
             element.get_property("agent").set_property("upnp", False)
+        elif name == "rtpulpfecenc":
+            bypass(element.get_parent())
 
     def _on_negotiation_needed(self, peer: Any) -> None:
         promise = Gst.Promise.new_with_change_func(self._on_offer, None)
@@ -228,6 +246,10 @@ class Call:
 
     def _on_connection_state(self, peer: Any, _property: Any) -> None:
         self._enter(self._take_state, peer.get_property("connection-state").value_nick)
+
+    def _on_ice_state(self, peer: Any, _property: Any) -> None:
+        if peer.get_property("ice-connection-state").value_nick in ("connected", "completed"):
+            self._enter(self._hear)  # his checks are answers, too: a handshake follows
 
     def _on_report(self, _rtpbin: Any, _session: int, _ssrc: int) -> None:
         self._enter(self._hear)

@@ -24,6 +24,7 @@ NO_H265 = (
 _ICE_URL = re.compile(
     r"(stun|turns?):(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?(?:\?transport=(udp|tcp))?"
 )
+_MEDIUM = re.compile(r"\b((?:video|audio)\d)(?:-([0-9a-f]{8}))?\b")
 _LINE = re.compile(r"[a-z]=[^\x00-\x08\x0a-\x1f\x7f]*")
 _CANDIDATE = re.compile(
     r"candidate:[A-Za-z0-9+/]{1,32} [12] (?:udp|tcp) \d{1,10} [A-Za-z0-9.:-]{1,255} \d{1,5}"
@@ -72,6 +73,20 @@ def ice_setup(servers: Iterable[IceServer], *, relay_only: bool = False) -> IceS
 def profile_level_id(track: VideoTrack) -> str:
     """Profile, constraints and level in hexadecimal, as in RFC 6184 §8.1."""
     return track.codec_string.partition(".")[2].lower()
+
+
+def marked_offer(sdp: str, mark: str) -> str:
+    """webrtcbin's offer, its media named as in no other: an answer repeats their names (RFC 9429
+    §5.3.1). `mark`: eight hexadecimal digits.
+    """
+    return _MEDIUM.sub(rf"\1-{mark}", sdp)
+
+
+def unmarked_answer(sdp: str, mark: str) -> str | None:
+    """The answer with the names that webrtcbin gave; None: it belongs to another offer."""
+    if any(other not in ("", mark) for _, other in _MEDIUM.findall(sdp)):
+        return None
+    return _MEDIUM.sub(r"\1", sdp)
 
 
 def checked_answer(sdp: str, *, profile_level_id: str = "", sound: bool = False) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import secrets
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from ucam.capture.callmessages import (
     decode_from_call,
     encode,
 )
+from ucam.capture.callsdp import marked_offer, unmarked_answer
 from ucam.capture.coded import Coded, Format, Picture
 
 _log = logging.getLogger(__name__)
@@ -103,6 +105,7 @@ class RemoteCall:
         self._needs_keyframe = True
         self._held: list[tuple[Picture, bytes]] = []
         self._candidates = 0
+        self._mark = secrets.token_hex(4)
         self._answered = False
         self.connected = False
         # The viewer's time runs from when the process is there.
@@ -136,10 +139,13 @@ class RemoteCall:
                 end.close()
 
     def answer(self, sdp: str) -> None:
-        """The viewer's answer; what is none ends the call."""
-        if not self._answered:
+        """The viewer's answer; what is none ends the call. One to an offer of before a restart,
+        which was still on its way, is passed over: with it, the real one would never be taken.
+        """
+        own = unmarked_answer(sdp, self._mark)
+        if own is not None and not self._answered:
             self._answered = True
-            self._say(Answer(sdp))
+            self._say(Answer(own))
             self._handlers.answered()
 
     def candidate(self, text: str, line: int | None) -> None:
@@ -218,7 +224,9 @@ class RemoteCall:
             return
         match message:
             case Offer(sdp):
-                self._handlers.offer(sdp)
+                # What came before was our own slowness.
+                self.heard_at_s = self._loop.time()
+                self._handlers.offer(marked_offer(sdp, self._mark))
             case Candidate(text, line):
                 self._handlers.candidate(text, line or 0)
             case Connected():
