@@ -28,6 +28,7 @@ from aiortc.rtcsctptransport import DataChunk, RTCSctpTransport, SackChunk
 from aiortc.utils import uint32_gt, uint32_gte
 
 from ucam.storage.playback.congestion import Controller, Mark
+from ucam.storage.playback.pacing import Pacer
 
 _log = logging.getLogger(__name__)
 # Bytes a second to one viewer: 24 Mbit/s, six times the usual recording. Four or five such viewers
@@ -41,10 +42,6 @@ BURST_BYTES = 1_000_000
 NEAR_S = 0.02
 # Whoever calls an answer off has sought elsewhere: as much of the burst as a picture needs is back.
 SOUGHT_BYTES = 400_000
-# The event loop's timers are good to a millisecond or two; at the cap it's ten packets.
-QUANTUM_S = 0.004
-# What a sender that woke late may make good at once: a burst of it fits any queue.
-CATCH_UP_S = 0.020
 REORDER_SHARE = 0.9  # of the lowest round-trip time
 LATER_ARRIVED = 3
 # After a needless resending a packet is given a round trip and a quarter, then a half and so on up
@@ -111,8 +108,8 @@ class Transport(RTCSctpTransport):
         self._unacknowledged = 0  # bytes: on their way or lost
         self._peer_window: int | None = None
         self._burst = float(BURST_BYTES)  # what's left of it
-        self._credit = 0.0
-        self._credit_s = self._clock.time()
+        self._burst_s = self._clock.time()
+        self._pacer = Pacer(self._clock.time())
         self._wake: asyncio.TimerHandle | None = None
         self._silences = 0  # time-outs since something arrived
         self._silent_s = 0.0  # when it has been silent for too long
@@ -142,7 +139,7 @@ class Transport(RTCSctpTransport):
             chunk = again or self._outbound_queue[0]
             if not self._fits(chunk, again is not None):
                 return
-            if self._credit <= 0:
+            if not self._pacer.open:
                 self._wake_later()
                 return
             if again is not None:
@@ -156,15 +153,12 @@ class Transport(RTCSctpTransport):
 
     def _earn(self) -> None:
         now = self._clock.time()
-        elapsed = now - self._credit_s
-        self._burst = min(self._burst + CAP * elapsed, BURST_BYTES)
+        self._burst = min(self._burst + CAP * (now - self._burst_s), BURST_BYTES)
+        self._burst_s = now
         near = self._control.min_rtt is not None and self._control.min_rtt < NEAR_S
         self._control.cap = PEAK if near and self._burst > 0 else CAP
-        pace = self._control.pace
-        # A path that stood idle gets no burst.
-        most = pace * (CATCH_UP_S if self._flight_size else QUANTUM_S)
-        self._credit = min(self._credit + pace * elapsed, most)
-        self._credit_s = now
+        if self._pacer.earn(now, self._control.pace, self._flight_size):
+            self._control.be_late(self._flight_size)
 
     def _next_lost(self) -> DataChunk | None:
         while self._lost and self._lost[0]._acked:
@@ -192,14 +186,14 @@ class Transport(RTCSctpTransport):
         self._flights[chunk.tsn] = flight
         self._flying.append(flight)
         self._flight_size_increase(chunk)
-        self._credit -= chunk._book_size
+        self._pacer.spend(chunk._book_size)
         self._burst -= chunk._book_size
         self._t3_restart()
         await self._send_chunk(chunk)
 
     def _wake_later(self) -> None:
+        wait = self._pacer.wait(self._control.pace)
         if self._wake is None:
-            wait = max(QUANTUM_S, -self._credit / self._control.pace)
             self._wake = self._clock.call_later(wait, self._woken)
 
     def _woken(self) -> None:
