@@ -127,10 +127,10 @@ class Sender:
 
     def _fill(self) -> None:
         if self._pacer.earn(self.clock.now, self.control.pace, self.in_flight):
-            self.control.be_late(self.in_flight)
+            self.control.fall_short(self.in_flight)
         while self.in_flight + PACKET_BYTES <= self.control.window:
             if not self._again and self._exhausted():
-                self.control.run_dry(self.in_flight)
+                self.control.fall_short(self.in_flight)
                 return
             if not self._pacer.open:
                 self._pacer.wait(self.control.pace)

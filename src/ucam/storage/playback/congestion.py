@@ -62,13 +62,8 @@ class Mark(NamedTuple):
     first_sent_s: float
     delivered: int
     delivered_s: float
-    dry: bool  # the source had nothing
-    late: bool  # the sender wasn't let run
-
-    @property
-    def limited(self) -> bool:
-        """Not by the path alone."""
-        return self.dry or self.late
+    limited: bool  # by something else than the path
+    alone: bool  # nothing was on its way
 
 
 class Controller:
@@ -85,8 +80,7 @@ class Controller:
         self._delivered = 0
         self._delivered_s = now
         self._first_sent_s = now
-        self._dry_until = 0
-        self._late_until = 0
+        self._limited_until = 0
         self._timed_out = False
         # The current round: until the first packet that left after its beginning has arrived.
         self._round = 0
@@ -138,18 +132,16 @@ class Controller:
 
     def send(self, now: float, in_flight: int) -> Mark:
         """A packet leaves; `in_flight`: without it. Keep the mark with the packet."""
-        if in_flight == 0:
+        alone, limited = in_flight == 0, self._limited_until > 0
+        if alone:
             self._first_sent_s = self._delivered_s = now
-        dry, late = self._dry_until > 0, self._late_until > 0
-        return Mark(now, self._first_sent_s, self._delivered, self._delivered_s, dry, late)
+        return Mark(now, self._first_sent_s, self._delivered, self._delivered_s, limited, alone)
 
-    def run_dry(self, in_flight: int) -> None:
-        """There is nothing to send though there was room: rates say nothing about the path."""
-        self._dry_until = self._delivered + max(in_flight, 1)
-
-    def be_late(self, in_flight: int) -> None:
-        """The sender slept longer than its pace asked for: nor do rates of that say anything."""
-        self._late_until = self._delivered + max(in_flight, 1)
+    def fall_short(self, in_flight: int) -> None:
+        """Less leaves than might: there is nothing to send, or the sender woke late. The next rates
+        say nothing about the path.
+        """
+        self._limited_until = self._delivered + max(in_flight, 1)
 
     def lose(self, size: int) -> None:
         """`size` bytes are believed lost."""
@@ -171,14 +163,12 @@ class Controller:
         self._delivered += size
         self._delivered_s = now
         self._round_delivered += size
-        if self._dry_until and self._delivered > self._dry_until:
-            self._dry_until = 0
-        if self._late_until and self._delivered > self._late_until:
-            self._late_until = 0
+        if self._limited_until and self._delivered > self._limited_until:
+            self._limited_until = 0
         if newest is None:
             return
         self._first_sent_s = max(self._first_sent_s, newest.sent_s)
-        self._note_rtt(now, now - newest.sent_s, newest)
+        self._note_rtt(now, now - newest.sent_s, newest.alone)
         self._note_rate(now, newest)
         if newest.delivered >= self._round_end and self._rates:
             self._end_round(now, newest.limited)
@@ -186,13 +176,13 @@ class Controller:
 
     # Measurements
 
-    def _note_rtt(self, now: float, rtt: float, mark: Mark) -> None:
+    def _note_rtt(self, now: float, rtt: float, alone: bool) -> None:
         self._round_rtt = min(self._round_rtt, rtt)
         self._round_samples += 1
         self._lowest_rtt = min(self._lowest_rtt, rtt)
         stale = now - self._min_rtt_s > MIN_RTT_S
         # After a pause the queue is empty: that sample is as good as a probe's.
-        if self.min_rtt is None or rtt <= self.min_rtt or (stale and mark.dry and not mark.late):
+        if self.min_rtt is None or rtt <= self.min_rtt or (stale and alone):
             self.min_rtt = max(rtt, 1e-4)
             self._min_rtt_s = now
         elif stale and self.state is State.PROBE:

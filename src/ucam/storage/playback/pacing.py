@@ -5,8 +5,9 @@ Times are seconds of one monotonic clock, sizes bytes, paces bytes a second.
 
 # The event loop's timers are good to a millisecond or two; at the cap it's ten packets.
 QUANTUM_S = 0.004
-# What a sender that woke late may make good at once: a burst of it fits any queue.
-CATCH_UP_S = 0.020
+# What a sender that woke late may make good at once. A burst of it fits any queue, and the 64 KB
+# (56 packets) that Chromium lets wait for its socket's reader.
+CATCH_UP_S, CATCH_UP_BYTES = 0.020, 46_000
 # The rest of so long a sleep is made good after that, at twice the pace. The window bounds what
 # may queue of it.
 ARREARS_S = 0.100
@@ -34,7 +35,7 @@ class Pacer:
         """
         earned = pace * (now - self._now)
         # A path that stood idle gets no burst.
-        most = pace * (CATCH_UP_S if in_flight else QUANTUM_S)
+        most = min(pace * CATCH_UP_S, CATCH_UP_BYTES) if in_flight else pace * QUANTUM_S
         late = self._waiting and self._credit + earned > most
         if late:
             missed = self._credit + earned - most

@@ -135,9 +135,10 @@ class Transport(RTCSctpTransport):
     async def _transmit(self) -> None:
         """Send what window, peer and pace allow; a timer goes on when it was the pace."""
         self._earn()
+        window = self._control.window  # it changes with what arrives alone
         while (again := self._next_lost()) is not None or self._outbound_queue:
             chunk = again or self._outbound_queue[0]
-            if not self._fits(chunk, again is not None):
+            if not self._fits(chunk, window, again is not None):
                 return
             if not self._pacer.open:
                 self._wake_later()
@@ -148,8 +149,8 @@ class Transport(RTCSctpTransport):
                 self._sent_queue.append(self._outbound_queue.popleft())
                 self._unacknowledged += chunk._book_size
             await self._send_data_chunk(chunk)
-        if not self._data_channel_queue and self._flight_size < self._control.window:
-            self._control.run_dry(self._flight_size)
+        if not self._data_channel_queue and self._flight_size < window:
+            self._control.fall_short(self._flight_size)
 
     def _earn(self) -> None:
         now = self._clock.time()
@@ -158,16 +159,16 @@ class Transport(RTCSctpTransport):
         near = self._control.min_rtt is not None and self._control.min_rtt < NEAR_S
         self._control.cap = PEAK if near and self._burst > 0 else CAP
         if self._pacer.earn(now, self._control.pace, self._flight_size):
-            self._control.be_late(self._flight_size)
+            self._control.fall_short(self._flight_size)
 
     def _next_lost(self) -> DataChunk | None:
         while self._lost and self._lost[0]._acked:
             self._lost.popleft()
         return self._lost[0] if self._lost else None
 
-    def _fits(self, chunk: DataChunk, again: bool) -> bool:
+    def _fits(self, chunk: DataChunk, window: int, again: bool) -> bool:
         size = chunk._book_size
-        if self._flight_size and self._flight_size + size > self._control.window:
+        if self._flight_size and self._flight_size + size > window:
             return False
         if again or not self._unacknowledged:
             return True  # one packet asks for a full peer's window (RFC 9260 §6.1 A)
@@ -175,7 +176,7 @@ class Transport(RTCSctpTransport):
         room = self._ssthresh if self._peer_window is None else self._peer_window
         if self._unacknowledged + size <= room:
             return True
-        self._control.run_dry(self._flight_size)
+        self._control.fall_short(self._flight_size)
         return False
 
     async def _send_data_chunk(self, chunk: DataChunk) -> None:
