@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench import (
     capture,
+    channel,
     durability,
     index,
     kept,
@@ -35,6 +36,7 @@ POINTS = (
     durability.POINT,
     live.POINT,
     playback.POINT,
+    channel.POINT,
     outage.POINT,
     signaling.POINT,
     index.POINT,

@@ -1,8 +1,7 @@
-"""Recordings in the page over paths that delay and lose: seeks, 8×, and the channel's throughput;
-and over HTTPS, beside ffmpeg's HLS in the same Chromium.
+"""Recordings in the page over paths that delay and lose: seeks and 8×; and over HTTPS,
+beside ffmpeg's HLS in the same Chromium.
 
-All of a call's packets go through `bench.relay`: the page's connection is given its port as the
-storage's only address.
+All of a call's packets go through `bench.relay`.
 """
 
 import contextlib
@@ -16,15 +15,14 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import Browser, Page
 
 from bench import channel
 from bench.browser import chromium, opened, recorded_s, shop, sign_in, until
+from bench.calls import RELAYED, relayed_calls
 from bench.page import SEEK, UTC, WATCH
 from bench.peers import certificate
-from bench.relay import Relay, address_in, through
 from bench.result import OURS, Missing, Plan, Plot, Point, Result, Row
 from bench.storage import Target, make_clip, sending
 from storage.helpers import Tokens
@@ -32,37 +30,10 @@ from storage.process import StorageProcess
 from support.site import free_port
 from ucam.base.times import format_utc
 
-SEEK_NAME, FAST, RATE = "seek, over the channel", "8×, over the channel", "channel throughput"
+SEEK_NAME, FAST = "seek, over the channel", "8×, over the channel"
 HTTP_SEEK = "seek, over HTTPS (HLS)"
-STOCK = "aiortc's own sender"
 HLS = "ffmpeg -f hls, Python's http.server"
 FILM_S = 80
-# The page's connection to the storage, by the relay alone.
-RELAYED = """(() => {
-  const Real = window.RTCPeerConnection;
-  window.RTCPeerConnection = class extends Real {
-    async setRemoteDescription(offer) {
-      this.away = offer.sdp.includes('m=application');
-      if (!this.away) return super.setRemoteDescription(offer);
-      const [sdp, candidate] = await window.relayed(offer.sdp);
-      this.candidate = candidate;
-      return super.setRemoteDescription({ type: offer.type, sdp });
-    }
-    get localDescription() {
-      const description = super.localDescription;
-      if (!description || !this.away) return description;
-      const sdp = description.sdp.replace(/a=candidate.*\\r\\n/g, '')
-        .replace(/(a=mid:.*\\r\\n)/, `$1${this.candidate}\\r\\n`);
-      return { type: description.type, sdp };
-    }
-    set onicecandidate(take) {
-      super.onicecandidate = take && ((event) => this.away || take(event));
-    }
-    addIceCandidate(ice) {
-      return this.away ? Promise.resolve() : super.addIceCandidate(ice);
-    }
-  };
-})()"""
 HLS_SEEK = """(at) => new Promise((done) => {
   const video = document.querySelector('video');
   const began = performance.now();
@@ -72,20 +43,13 @@ HLS_SEEK = """(at) => new Promise((done) => {
 
 
 def measure(plan: Plan) -> Iterator[Row]:
-    """HTTPS, the page by path, the channel alone by path."""
+    """HTTPS, and the page by path."""
     paths = _paths(plan)
     with tempfile.TemporaryDirectory() as name, chromium() as browser:
         folder = Path(name)
         yield from _https(folder, browser, plan)
         (folder / "shop").mkdir()
         yield from _page(folder / "shop", browser, paths, plan)
-    for path in paths:
-        if not path.round_trip_s:
-            continue  # without any path the cap of 3 MB/s a viewer is what is measured
-        for who, role in ((OURS, "ucam"), (STOCK, "aiortc")):
-            runs = plan.pick(full=plan.runs, quick=1)
-            rates = tuple(channel.measure(path, role).rate for _ in range(runs))
-            yield Result(f"{RATE}, {path.name}", who, "MB/s", rates)
 
 
 def _paths(plan: Plan) -> list[channel.Path]:
@@ -106,7 +70,7 @@ def _page(folder: Path, browser: Browser, paths: list[channel.Path], plan: Plan)
         while recorded_s(site, "yard") < material_s:
             time.sleep(1)
         for path in paths:
-            with _relay(path) as relayed, opened(browser, state, RELAYED) as page:
+            with relayed_calls(path.links) as relayed, opened(browser, state, RELAYED) as page:
                 page.expose_function("relayed", relayed)
                 page.goto(f"{site.url}/camera/yard@shop.loc")
                 until(page, "live", "document.querySelector('.video')?.dataset.state === 'live'")
@@ -138,22 +102,6 @@ def _fast(page: Page, path: str, material_s: float) -> Row:
     speed = wanted_s / (time.monotonic() - began_s)
     stalls = page.evaluate("window.watched.stalls")
     return Result(f"{FAST}, {path}", OURS, "×", (speed,), note=f"{stalls} stalls")
-
-
-@contextlib.contextmanager
-def _relay(path: channel.Path) -> Iterator[Any]:
-    """Gives a function that puts a relay into a storage's offer, and says which candidate puts it
-    into the answer; one for each call.
-    """
-    with contextlib.ExitStack() as stack:
-
-        def relayed(offer: str) -> tuple[str, str]:
-            relay = stack.enter_context(Relay(*path.links()).running())
-            address = address_in(offer)
-            near = f"a=candidate:1 1 udp 2130706431 {address} {relay.near.port} typ host"
-            return through(offer, address, relay.far.port), near
-
-        yield relayed
 
 
 def _https(folder: Path, browser: Browser, plan: Plan) -> Iterator[Row]:
@@ -248,10 +196,9 @@ POINT = Point(
     """The page of `ucam web` in Chromium plays what `ucam storage` has recorded (960×540, 15 a
     second, 2 Mbit/s), all on this machine; the call's packets pass a relay that delays (round
     trip) and loses at random, each way. *Seek*: from the moment that the slider is moved until
-    the picture of that moment is shown. *8×*: how fast it really was. *Throughput*: the channel
-    alone, aiortc at both ends, beside aiortc's own congestion control; a viewer gets 3 MB/s at
-    most. *Over HTTPS*: the same film of 720p30 at 2 Mbit/s as HLS, by Chromium's own HLS player,
-    from ucam and from ffmpeg's files behind a plain file server.""",
+    the picture of that moment is shown. *8×*: how fast it really was. *Over HTTPS*: the same film
+    of 720p30 at 2 Mbit/s as HLS, by Chromium's own HLS player, from ucam and from ffmpeg's files
+    behind a plain file server.""",
     measure,
     (Plot(HTTP_SEEK, "A seek over HTTPS", "bars"),),
 )

@@ -2,12 +2,15 @@
 
 import heapq
 import itertools
+import math
+import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from support.link import Link
 from ucam.storage.playback.congestion import PACKET_BYTES, Controller, Mark
+from ucam.storage.playback.pacing import Pacer
 
 WIRE_BYTES = PACKET_BYTES + 86  # SCTP, DTLS, UDP and IP around it
 CAP = 3e6
@@ -32,6 +35,48 @@ class Clock:
         self.now = until
 
 
+@dataclass
+class Machine:
+    """Does what it is told, but for the times in which it has others to serve: `share` of the time,
+    up to `longest_s` each. What comes meanwhile waits, `room` of it; the rest is lost.
+    """
+
+    clock: Clock
+    share: float = 0.0
+    longest_s: float = 0.06
+    room: float = math.inf
+    chance: random.Random = field(default_factory=lambda: random.Random(4))
+    lost: int = 0
+    _back_s: float = 0.0
+    _waiting: int = 0
+
+    def __post_init__(self) -> None:
+        if self.share:
+            self._pause()
+
+    def _pause(self) -> None:
+        length = self.chance.uniform(0, self.longest_s)
+        self._back_s = self.clock.now + length
+        busy = self.chance.uniform(0, self.longest_s * (1 / self.share - 1))
+        self.clock.at(self._back_s + busy, self._pause)
+
+    def do(self, work: Callable[[], None], *, packet: bool = False) -> None:
+        """Now, or when it is back."""
+        if self.clock.now >= self._back_s:
+            work()
+            return
+        if packet and self._waiting >= self.room:
+            self.lost += 1
+            return
+        self._waiting += packet
+
+        def later() -> None:
+            self._waiting -= packet
+            work()
+
+        self.clock.at(self._back_s, later)
+
+
 @dataclass(eq=False)
 class Packet:
     order: int
@@ -49,6 +94,8 @@ class Sender:
     back_s: float
     supply: float | None = None
     begin_s: float = 0.0
+    near: Machine | None = None
+    far: Machine | None = None
     sent: int = 0
     resent: int = 0
     arrived: int = 0
@@ -56,11 +103,13 @@ class Sender:
     _flying: deque[Packet] = field(default_factory=deque)
     _tops: list[int] = field(default_factory=lambda: [0, 0, 0])
     _again: int = 0
-    _credit: float = 0.0
     _quiet_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.control = Controller(CAP, self.begin_s)
+        self._pacer = Pacer(self.begin_s)
+        self._near = self.near or Machine(self.clock)
+        self._far = self.far or Machine(self.clock)
         self.clock.at(self.begin_s, self._tick)
 
     @property
@@ -69,19 +118,22 @@ class Sender:
         return (self.sent - self.resent) * PACKET_BYTES
 
     def _tick(self) -> None:
-        pace = self.control.pace
-        self._credit = min(self._credit + pace * TICK_S, pace * 0.02 + PACKET_BYTES)
         self._fill()
         if self._flying and self.clock.now - self._quiet_s > 0.5:
             self._quiet_s = self.clock.now
             self._lose(len(self._flying))
             self.control.time_out()
-        self.clock.at(self.clock.now + TICK_S, self._tick)
+        self.clock.at(self.clock.now + TICK_S, lambda: self._near.do(self._tick))
 
     def _fill(self) -> None:
-        while self._credit > 0 and self.in_flight + PACKET_BYTES <= self.control.window:
+        if self._pacer.earn(self.clock.now, self.control.pace, self.in_flight):
+            self.control.fall_short(self.in_flight)
+        while self.in_flight + PACKET_BYTES <= self.control.window:
             if not self._again and self._exhausted():
-                self.control.run_dry(self.in_flight)
+                self.control.fall_short(self.in_flight)
+                return
+            if not self._pacer.open:
+                self._pacer.wait(self.control.pace)
                 return
             self._send()
 
@@ -98,10 +150,14 @@ class Sender:
         packet = Packet(self.sent, self.control.send(self.clock.now, self.in_flight), again=again)
         self._flying.append(packet)
         self.in_flight += PACKET_BYTES
-        self._credit -= PACKET_BYTES
+        self._pacer.spend(PACKET_BYTES)
         out = self.link.enter(self.clock.now, WIRE_BYTES)
         if out is not None:
-            self.clock.at(out + self.back_s, lambda: self._acknowledged(packet))
+            self.clock.at(out, lambda: self._far.do(lambda: self._come(packet), packet=True))
+
+    def _come(self, packet: Packet) -> None:
+        when = self.clock.now + self.back_s
+        self.clock.at(when, lambda: self._near.do(lambda: self._acknowledged(packet)))
 
     def _acknowledged(self, packet: Packet) -> None:
         packet.arrived = True

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.playback.simulated import CAP, WIRE_BYTES, Clock, Sender
+from storage.playback.simulated import CAP, WIRE_BYTES, Clock, Machine, Sender
 from support.link import Link, percentile
 from ucam.storage.playback.congestion import (
     INITIAL_WINDOW,
@@ -51,6 +51,48 @@ def test_a_bottleneck_is_used_without_filling_its_queue(round_trip_s: float) -> 
     assert sender.fresh / SECONDS > 0.95 * payload(20 * MBIT)
     assert percentile(link.waits, 0.95) < 0.06
     assert sender.resent < 0.01 * sender.sent
+
+
+def test_a_sender_that_is_often_late_loses_little_by_it() -> None:
+    """Three tenths of the time, up to 60 ms each, the sender's machine has others to serve."""
+    clock = Clock()
+    near = Machine(clock, share=0.3)
+    sender = Sender(clock, Link(0.04, 0.003), 0.04, near=near)
+    clock.run(SECONDS)
+    assert sender.fresh / SECONDS > 0.92 * CAP
+    assert sender.resent < 0.006 * sender.sent
+
+
+def test_a_late_sender_fills_no_queue() -> None:
+    clock, link = Clock(), Link(0.015, rate=20 * MBIT, queue_s=0.1)
+    sender = Sender(clock, link, 0.015, near=Machine(clock, share=0.2, longest_s=0.03))
+    clock.run(SECONDS)
+    assert sender.fresh / SECONDS > 0.9 * payload(20 * MBIT)
+    assert percentile(link.waits, 0.95) < 0.06
+    assert sender.resent < 0.01 * sender.sent
+
+
+def test_a_receiver_that_is_late_costs_nothing_while_its_socket_has_room() -> None:
+    clock = Clock()
+    far = Machine(clock, share=0.3, longest_s=0.02, room=56)
+    sender = Sender(clock, Link(0.04, 0.003), 0.04, far=far)
+    clock.run(SECONDS)
+    assert sender.fresh / SECONDS > 0.92 * CAP
+    assert sender.resent < 0.03 * sender.sent
+
+
+def test_a_late_sender_notices_a_path_that_narrows() -> None:
+    """However often it was late: rates that say nothing don't hide those that do."""
+    clock, link = Clock(), Link(0.04, rate=20 * MBIT, queue_s=0.2)
+    sender = Sender(clock, link, 0.04, near=Machine(clock, share=0.3))
+    clock.run(5)
+    link.rate = 6 * MBIT
+    clock.run(10)
+    begin, resent, fresh = len(link.waits), sender.resent, sender.fresh
+    clock.run(16)
+    assert (sender.fresh - fresh) / 6 > 0.8 * payload(6 * MBIT)
+    assert percentile(link.waits[begin:], 0.95) < 0.12
+    assert sender.resent - resent < 100
 
 
 @settings(max_examples=15, deadline=None)

@@ -62,7 +62,8 @@ class Mark(NamedTuple):
     first_sent_s: float
     delivered: int
     delivered_s: float
-    limited: bool
+    limited: bool  # by something else than the path
+    alone: bool  # nothing was on its way
 
 
 class Controller:
@@ -131,13 +132,15 @@ class Controller:
 
     def send(self, now: float, in_flight: int) -> Mark:
         """A packet leaves; `in_flight`: without it. Keep the mark with the packet."""
-        if in_flight == 0:
+        alone, limited = in_flight == 0, self._limited_until > 0
+        if alone:
             self._first_sent_s = self._delivered_s = now
-        limited = self._limited_until > 0
-        return Mark(now, self._first_sent_s, self._delivered, self._delivered_s, limited)
+        return Mark(now, self._first_sent_s, self._delivered, self._delivered_s, limited, alone)
 
-    def run_dry(self, in_flight: int) -> None:
-        """There is nothing to send though there was room: rates say nothing about the path."""
+    def fall_short(self, in_flight: int) -> None:
+        """Less leaves than might: there is nothing to send, or the sender woke late. The next rates
+        say nothing about the path.
+        """
         self._limited_until = self._delivered + max(in_flight, 1)
 
     def lose(self, size: int) -> None:
@@ -165,7 +168,7 @@ class Controller:
         if newest is None:
             return
         self._first_sent_s = max(self._first_sent_s, newest.sent_s)
-        self._note_rtt(now, now - newest.sent_s, newest.limited)
+        self._note_rtt(now, now - newest.sent_s, newest.alone)
         self._note_rate(now, newest)
         if newest.delivered >= self._round_end and self._rates:
             self._end_round(now, newest.limited)
@@ -173,13 +176,13 @@ class Controller:
 
     # Measurements
 
-    def _note_rtt(self, now: float, rtt: float, limited: bool) -> None:
+    def _note_rtt(self, now: float, rtt: float, alone: bool) -> None:
         self._round_rtt = min(self._round_rtt, rtt)
         self._round_samples += 1
         self._lowest_rtt = min(self._lowest_rtt, rtt)
         stale = now - self._min_rtt_s > MIN_RTT_S
         # After a pause the queue is empty: that sample is as good as a probe's.
-        if self.min_rtt is None or rtt <= self.min_rtt or (stale and limited):
+        if self.min_rtt is None or rtt <= self.min_rtt or (stale and alone):
             self.min_rtt = max(rtt, 1e-4)
             self._min_rtt_s = now
         elif stale and self.state is State.PROBE:
@@ -210,7 +213,7 @@ class Controller:
         if self.state is State.START_UP:
             if not limited:
                 self._note_growth()
-            if heavy or self._flat >= FLAT_ROUNDS or self._queued():
+            if heavy or self._flat >= FLAT_ROUNDS or self.bandwidth >= self.cap or self._queued():
                 self._enter(State.DRAIN, now)
         self._round += 1
         self._round_end = self._delivered

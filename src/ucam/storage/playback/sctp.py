@@ -28,6 +28,7 @@ from aiortc.rtcsctptransport import DataChunk, RTCSctpTransport, SackChunk
 from aiortc.utils import uint32_gt, uint32_gte
 
 from ucam.storage.playback.congestion import Controller, Mark
+from ucam.storage.playback.pacing import Pacer
 
 _log = logging.getLogger(__name__)
 # Bytes a second to one viewer: 24 Mbit/s, six times the usual recording. Four or five such viewers
@@ -41,10 +42,6 @@ BURST_BYTES = 1_000_000
 NEAR_S = 0.02
 # Whoever calls an answer off has sought elsewhere: as much of the burst as a picture needs is back.
 SOUGHT_BYTES = 400_000
-# The event loop's timers are good to a millisecond or two; at the cap it's ten packets.
-QUANTUM_S = 0.004
-# What a sender that woke late may make good at once: a burst of it fits any queue.
-CATCH_UP_S = 0.020
 REORDER_SHARE = 0.9  # of the lowest round-trip time
 LATER_ARRIVED = 3
 # After a needless resending a packet is given a round trip and a quarter, then a half and so on up
@@ -111,8 +108,8 @@ class Transport(RTCSctpTransport):
         self._unacknowledged = 0  # bytes: on their way or lost
         self._peer_window: int | None = None
         self._burst = float(BURST_BYTES)  # what's left of it
-        self._credit = 0.0
-        self._credit_s = self._clock.time()
+        self._burst_s = self._clock.time()
+        self._pacer = Pacer(self._clock.time())
         self._wake: asyncio.TimerHandle | None = None
         self._silences = 0  # time-outs since something arrived
         self._silent_s = 0.0  # when it has been silent for too long
@@ -138,11 +135,12 @@ class Transport(RTCSctpTransport):
     async def _transmit(self) -> None:
         """Send what window, peer and pace allow; a timer goes on when it was the pace."""
         self._earn()
+        window = self._control.window  # it changes with what arrives alone
         while (again := self._next_lost()) is not None or self._outbound_queue:
             chunk = again or self._outbound_queue[0]
-            if not self._fits(chunk, again is not None):
+            if not self._fits(chunk, window, again is not None):
                 return
-            if self._credit <= 0:
+            if not self._pacer.open:
                 self._wake_later()
                 return
             if again is not None:
@@ -151,29 +149,26 @@ class Transport(RTCSctpTransport):
                 self._sent_queue.append(self._outbound_queue.popleft())
                 self._unacknowledged += chunk._book_size
             await self._send_data_chunk(chunk)
-        if not self._data_channel_queue and self._flight_size < self._control.window:
-            self._control.run_dry(self._flight_size)
+        if not self._data_channel_queue and self._flight_size < window:
+            self._control.fall_short(self._flight_size)
 
     def _earn(self) -> None:
         now = self._clock.time()
-        elapsed = now - self._credit_s
-        self._burst = min(self._burst + CAP * elapsed, BURST_BYTES)
+        self._burst = min(self._burst + CAP * (now - self._burst_s), BURST_BYTES)
+        self._burst_s = now
         near = self._control.min_rtt is not None and self._control.min_rtt < NEAR_S
         self._control.cap = PEAK if near and self._burst > 0 else CAP
-        pace = self._control.pace
-        # A path that stood idle gets no burst.
-        most = pace * (CATCH_UP_S if self._flight_size else QUANTUM_S)
-        self._credit = min(self._credit + pace * elapsed, most)
-        self._credit_s = now
+        if self._pacer.earn(now, self._control.pace, self._flight_size):
+            self._control.fall_short(self._flight_size)
 
     def _next_lost(self) -> DataChunk | None:
         while self._lost and self._lost[0]._acked:
             self._lost.popleft()
         return self._lost[0] if self._lost else None
 
-    def _fits(self, chunk: DataChunk, again: bool) -> bool:
+    def _fits(self, chunk: DataChunk, window: int, again: bool) -> bool:
         size = chunk._book_size
-        if self._flight_size and self._flight_size + size > self._control.window:
+        if self._flight_size and self._flight_size + size > window:
             return False
         if again or not self._unacknowledged:
             return True  # one packet asks for a full peer's window (RFC 9260 §6.1 A)
@@ -181,7 +176,7 @@ class Transport(RTCSctpTransport):
         room = self._ssthresh if self._peer_window is None else self._peer_window
         if self._unacknowledged + size <= room:
             return True
-        self._control.run_dry(self._flight_size)
+        self._control.fall_short(self._flight_size)
         return False
 
     async def _send_data_chunk(self, chunk: DataChunk) -> None:
@@ -192,14 +187,14 @@ class Transport(RTCSctpTransport):
         self._flights[chunk.tsn] = flight
         self._flying.append(flight)
         self._flight_size_increase(chunk)
-        self._credit -= chunk._book_size
+        self._pacer.spend(chunk._book_size)
         self._burst -= chunk._book_size
         self._t3_restart()
         await self._send_chunk(chunk)
 
     def _wake_later(self) -> None:
+        wait = self._pacer.wait(self._control.pace)
         if self._wake is None:
-            wait = max(QUANTUM_S, -self._credit / self._control.pace)
             self._wake = self._clock.call_later(wait, self._woken)
 
     def _woken(self) -> None:
