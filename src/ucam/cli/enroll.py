@@ -144,7 +144,7 @@ def _write(args: argparse.Namespace, places: Places, enrolled: _Enrolled, servic
     if args.maxspace is not None:
         maxspace = f"maxspace = {quoted(args.maxspace)}"
     template = STORAGE if service == "storage" else CAPTURE
-    text = template.format(**texts, maxspace=maxspace, command="ucam enroll")
+    text = template.format(**texts, maxspace=maxspace, lamp=_lamp(), command="ucam enroll")
     try:
         create(places.path(service, "token"), f"{enrolled.token}\n", 0o600)
         if service == "storage" and args.storage_path is not None:
@@ -155,6 +155,16 @@ def _write(args: argparse.Namespace, places: Places, enrolled: _Enrolled, servic
             f"{error.filename or places.config} can't be written ({error.strerror}), and the code "
             "is used up: make a new one"
         ) from None
+
+
+def _lamp() -> str:
+    """The line of [led]: the lamp on a Pi's board, by the name that its kernel gives it."""
+    from ucam.capture import lamps
+
+    for name in ("ACT", "led0"):
+        if (lamps.LEDS / name).is_dir():
+            return f"name = {quoted(name):20} # shows whether recording works"
+    return '# name = "ACT"               # one of /sys/class/leds, to show whether recording works'
 
 
 def _doctor(path: Path) -> None:
