@@ -12,15 +12,15 @@ import sys
 import time
 from pathlib import Path
 
-from deb import DIST, lintian, version
+from deb import DIST, version
 from deb_bundle import LEFT_OUT, TARGETS, UNUSED_BY_LITESTAR, Target, bundled
 from deb_enter import EMULATORS
 from deb_roots import BUILD, enter, unpacked
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from setup import ROOT, StepFailed, install_packages, step
+from setup import ROOT, StepFailed, install_packages
 
-TOOLS = ["debootstrap", "qemu-user-static", "zstd", "lintian"]
+TOOLS = ["debootstrap", "qemu-user-static", "zstd"]
 # Started by the root's systemd when it has booted; then it is shut down.
 UNIT = """\
 [Unit]
@@ -76,7 +76,6 @@ def prove(target: Target, log: Path) -> None:
     package = DIST / f"ucam_{version()}+deb{target.release}u1_{target.arch}.deb"
     if not package.exists():
         raise StepFailed(f"{package.name} isn't there: make deb")
-    step(f"{target}: lintian", lintian(package))
     with unpacked(target.release, target.arch) as root:
         shutil.copy(package, root / "root")
         shutil.copy(ROOT / "tools" / "deb_proof.py", root / "root")
