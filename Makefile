@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Real programs in real time, side by side on two cores: what failed so must pass alone.
 ALONE := (echo "once more, alone:" && $(BIN)/pytest -q --last-failed --last-failed-no-failures none)
 
-.PHONY: help demo install setup-tests test page check docs unit interop matrix faults fuzz soak load browser bench types dist dist-test deb deb-test container sbom lock clean distclean
+.PHONY: help demo install setup-tests test page check docs unit interop matrix faults fuzz soak load browser bench types dist dist-test deb deb-test container container-test sbom lock clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -102,7 +102,7 @@ dist: install ## wheel and source archive in dist/, with the page inside
 	$(BIN)/python -m hatchling build
 
 dist-test: dist ## install them into fresh environments, and run web and storage there (minutes)
-	sh packaging/proof/pip.sh
+	$(BIN)/python tools/dist_test.py
 
 deb: install ## Debian packages in dist/, for Debian 12 and 13 on amd64, arm64 and armhf; DEB=12-arm64: one
 	$(BIN)/python tools/deb.py $(DEB)
@@ -110,10 +110,11 @@ deb: install ## Debian packages in dist/, for Debian 12 and 13 on amd64, arm64 a
 deb-test: ## install and run them in fresh Debian roots (an hour; as root)
 	$(BIN)/python tools/deb_test.py $(DEB)
 
-container: ## an image of ucam web and ucam storage, by podman, buildah or docker
-	for tool in podman buildah docker; do \
-	  command -v $$tool >/dev/null && exec $$tool build -t ucam -f Containerfile $(CONTAINER) .; \
-	done; echo "install podman, buildah or docker"; exit 1
+container: ## an image of ucam web and ucam storage, by podman, docker or buildah
+	@/usr/bin/python3 tools/container.py $(CONTAINER)
+
+container-test: ## and run both in it, with their health checks; CONTAINER=--debootstrap: without a registry
+	@/usr/bin/python3 tools/container.py --test $(CONTAINER)
 
 sbom: ## what ucam is made of, as a CycloneDX list
 	@/usr/bin/python3 tools/sbom.py

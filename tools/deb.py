@@ -14,7 +14,7 @@ from email.parser import HeaderParser
 from email.utils import formatdate
 from pathlib import Path
 
-from deb_bundle import COMPILED, TARGETS, Target, depends, gather, libraries
+from deb_bundle import COMPILED, TARGETS, Target, depends, gather, libraries, unzip
 from deb_roots import BUILD, SUITES
 from setup import PYTHON, ROOT, StepFailed, install_packages, step
 
@@ -92,9 +92,7 @@ def build(target: Target, wheel: Path) -> Path:
     shutil.copytree(ROOT / "config", stage / "config")
     library = stage / "lib"
     gather(target, library)
-    shutil.unpack_archive(wheel, library, "zip")
-    for info in library.glob("ucam-*.dist-info"):
-        shutil.rmtree(info)
+    unzip(wheel, library)
     _write_texts(stage, library, target)
     next_python = target.python.replace(minor := target.python[2:], str(int(minor) + 1))
     wants = [f"python3 (>= {target.python}~)", f"python3 (<< {next_python}~)"]

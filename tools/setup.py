@@ -67,19 +67,6 @@ TEST_PACKAGES = [
 ]
 # Of those, what Debian would start and keep running; the tests start their own.
 TEST_SERVICES = ["coturn", "redis-server", "prometheus", "mosquitto"]
-# What maintainer scripts ask before they start something (policy-rc.d(5)): not now. Somebody's own
-# stays as it is.
-WITHOUT_STARTING = """
-policy=/usr/sbin/policy-rc.d
-if [ ! -e $policy ]; then
-  trap 'rm -f $policy' EXIT
-  printf '#!/bin/sh\\nexit 101\\n' > $policy && chmod 755 $policy || exit 1
-fi
-"$@" || exit $?
-for service in $TEST_SERVICES; do
-  if [ -d /run/systemd/system ]; then systemctl -q disable "$service"; fi
-done
-"""
 # Whom the benchmarks measure beside ucam, and what counts instructions of a Raspberry Pi 2.
 BENCH_PACKAGES = [
     "motion",
@@ -142,12 +129,12 @@ def install_packages(packages: list[str]) -> None:
         subprocess.run(["sudo", "-v"], check=False)  # asks for the password before the line moves
     apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y"]
     step("refreshing the list of Debian packages", [*apt, "update"])
-    services = " ".join(name for name in TEST_SERVICES if name in missing)
+    services = ",".join(name for name in TEST_SERVICES if name in missing)
     install = ["apt-get", "-q", "-y", "install", "--no-install-recommends", *missing]
-    environment = ["DEBIAN_FRONTEND=noninteractive", f"TEST_SERVICES={services}"]
+    quiet = ["/usr/bin/python3", str(ROOT / "tools" / "quiet_apt.py"), services]
     step(
         f"installing {len(missing)} Debian packages",
-        [*sudo, "env", *environment, "sh", "-c", WITHOUT_STARTING, "sh", *install],
+        [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", *quiet, *install],
     )
 
 

@@ -63,6 +63,28 @@ async def test_a_camera_is_set_up_with_eight_letters(web: Running, tmp_path: Pat
     assert status == 0
 
 
+async def test_one_machine_may_be_a_storage_and_a_camera(web: Running, tmp_path: Path) -> None:
+    for jid, service in ((DISK, "storage"), (TILL, "capture")):
+        code = await invited(web, jid)
+        command = ("enroll", web.url, code, "--output", str(tmp_path), "--no-start")
+        status, _, err = await ucam(*command)
+        assert (status, err) == (0, "")
+        assert (tmp_path / f"{service}.toml").exists()
+
+
+async def test_a_code_for_what_the_machine_is_already_stays_unused(
+    web: Running, tmp_path: Path
+) -> None:
+    (tmp_path / "storage.toml").touch()
+    code = await invited(web, DISK)
+    status, _, err = await ucam("enroll", web.url, code, "--output", str(tmp_path))
+    assert status == 1
+    assert f"{tmp_path / 'storage.toml'} is there already" in err
+    wrong = await web.http.post("/enroll", json={"code": code, "role": "device"})
+    assert (wrong.status_code, wrong.json()["error"]["text"]) == (403, "this code is for a storage")
+    assert (await web.http.post("/enroll", json={"code": code, "role": "storage"})).is_success
+
+
 async def test_a_storage_is_set_up(web: Running, tmp_path: Path) -> None:
     code = await invited(web, DISK)
     # However somebody types it.

@@ -8,6 +8,7 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -21,6 +22,7 @@ from ucam.cli.written import CAPTURE, STORAGE, Places, create, make_folder, quot
 from ucam.device.http import WebRefused, WebUnavailable, request
 
 HELP = "sets this machine up as the camera or storage that a code was made for"
+_SERVICES = {"device": "capture", "storage": "storage"}
 _REFUSED = {
     400: "the web application doesn't understand this code",
     401: "this code is not valid any more; make a new one with: ucam invite JID",
@@ -35,7 +37,7 @@ class _Enrolled(msgspec.Struct):
 
     token: str
     jid: str
-    role: str
+    role: Literal["device", "storage"]
     url: str
 
 
@@ -62,11 +64,11 @@ def run(args: argparse.Namespace) -> int:
     """Enroll; returns the exit status."""
     try:
         places = Places.of(args.output)
-        _look_before(places)
+        there = _look_before(places)
         _check(args)
         print(f"Asking {args.url} whose code this is …", flush=True)
-        enrolled = asyncio.run(_ask(args.url, args.code))
-        service = "storage" if enrolled.role == "storage" else "capture"
+        enrolled = asyncio.run(_ask(args.url, args.code, there))
+        service = _SERVICES[enrolled.role]
         print(f"This machine is {enrolled.jid} now.")
         path = places.config / f"{service}.toml"
         _write(args, places, enrolled, service)
@@ -82,12 +84,18 @@ def run(args: argparse.Namespace) -> int:
         return 1
 
 
-def _look_before(places: Places) -> None:
-    """A code opens once: everything that can be wrong here is found before it is used up."""
-    for service in ("capture", "storage"):
-        for path in (places.config / f"{service}.toml", places.path(service, "token")):
+def _look_before(places: Places) -> dict[str, Path]:
+    """A code opens once: everything that can be wrong here is found before it is used up.
+
+    A machine may be a storage and a camera, each once: role → the file that says that it is one.
+    """
+    there = {}
+    for role, service in _SERVICES.items():
+        for path in (places.path(service, "token"), places.config / f"{service}.toml"):
             if path.exists():
-                raise Fault(f"{path} is there already, and is never overwritten; move it away")
+                there[role] = path
+    if len(there) == len(_SERVICES):
+        raise Fault(_is_there(there["device"]))
     for folder in (places.config, places.path("capture", "token").parent.parent):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -97,6 +105,11 @@ def _look_before(places: Places) -> None:
         except OSError as error:
             root = "" if os.geteuid() == 0 else "; try it with sudo"
             raise Fault(f"{folder} can't be written: {error.strerror}{root}") from None
+    return there
+
+
+def _is_there(path: Path) -> str:
+    return f"{path} is there already, and is never overwritten; move it away"
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -111,14 +124,20 @@ def _check(args: argparse.Namespace) -> None:
         raise Fault(str(error)) from None
 
 
-async def _ask(url: str, code: str) -> _Enrolled:
+async def _ask(url: str, code: str, there: dict[str, Path]) -> _Enrolled:
+    wanted = {"code": code}
+    # What this machine isn't yet; a code for what it is already stays unused.
+    if there:
+        (wanted["role"],) = set(_SERVICES) - set(there)
     try:
         site = WebUrl.parse(url)
-        body = await request(f"{site}/enroll", method="POST", json={"code": code})
+        body = await request(f"{site}/enroll", method="POST", json=wanted)
         enrolled = msgspec.json.decode(body, type=_Enrolled)
         JID.parse_bare(enrolled.jid)
         WebUrl.parse(enrolled.url)
     except WebRefused as refused:
+        if refused.status == 403 and there:
+            raise Fault("; ".join(_is_there(path) for path in there.values())) from None
         raise Fault(_REFUSED.get(refused.status, str(refused))) from None
     except WebUnavailable as error:
         raise Fault(f"{url} can't be reached: {error}") from None
@@ -144,7 +163,7 @@ def _write(args: argparse.Namespace, places: Places, enrolled: _Enrolled, servic
     if args.maxspace is not None:
         maxspace = f"maxspace = {quoted(args.maxspace)}"
     template = STORAGE if service == "storage" else CAPTURE
-    text = template.format(**texts, maxspace=maxspace, command="ucam enroll")
+    text = template.format(**texts, maxspace=maxspace, lamp=_lamp(), command="ucam enroll")
     try:
         create(places.path(service, "token"), f"{enrolled.token}\n", 0o600)
         if service == "storage" and args.storage_path is not None:
@@ -155,6 +174,16 @@ def _write(args: argparse.Namespace, places: Places, enrolled: _Enrolled, servic
             f"{error.filename or places.config} can't be written ({error.strerror}), and the code "
             "is used up: make a new one"
         ) from None
+
+
+def _lamp() -> str:
+    """The line of [led]: the lamp on a Pi's board, by the name that its kernel gives it."""
+    from ucam.capture import lamps
+
+    for name in ("ACT", "led0"):
+        if (lamps.LEDS / name).is_dir():
+            return f"name = {quoted(name):20} # shows whether recording works"
+    return '# name = "ACT"               # one of /sys/class/leds, to show whether recording works'
 
 
 def _doctor(path: Path) -> None:

@@ -5,7 +5,8 @@ import subprocess
 from pathlib import Path
 
 BOOTED = Path("/run/systemd/system")  # sd_booted(3)
-LONGEST_S = 60.0
+# systemd gives up on a camera without a picture after three minutes (TimeoutStartSec of its unit).
+LONGEST_S = 200.0
 
 
 def command_of(service: str, config: Path) -> str:

@@ -108,7 +108,7 @@ bitrate = "2Mbit/s"
 path = {spool}
 
 [led]
-name = "ACT"                 # shows whether recording works
+{lamp}
 """
 
 

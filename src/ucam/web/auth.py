@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, delete, get, post
@@ -21,7 +21,7 @@ from ucam.web.access import Party
 from ucam.web.audit import AuditLog
 from ucam.web.clients import Client, client
 from ucam.web.errors import Forbidden, TooManyRequests, Unauthorized, WrongRequest, problems
-from ucam.web.invites import InviteError, Invites, TooManyTriesError
+from ucam.web.invites import InviteError, Invites, OtherRoleError, TooManyTriesError
 from ucam.web.issuer import Issued
 from ucam.web.keys import KeyStore
 from ucam.web.login import Logins
@@ -57,9 +57,10 @@ class TokenAnswer(msgspec.Struct):
 
 
 class EnrollRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """A code that `ucam invite` printed."""
+    """A code that `ucam invite` printed. With a role, a code for another one stays unused (403)."""
 
     code: str
+    role: Literal["device", "storage"] | None = None
 
 
 class Enrolled(msgspec.Struct, rename="kebab"):
@@ -157,13 +158,18 @@ class Authority:
         self._note("logout", claims, client)
         self._on_end(sid)
 
-    async def enroll(self, invites: Invites, code: str, client: Client) -> Issued:
-        """A device's first token for a code; raises `Unauthorized`, `TooManyRequests`."""
+    async def enroll(self, invites: Invites, wanted: EnrollRequest, client: Client) -> Issued:
+        """A device's first token for a code.
+
+        Raises `Unauthorized`, `Forbidden`, `TooManyRequests`.
+        """
         try:
-            issued = await invites.redeem(code, client)
+            issued = await invites.redeem(wanted.code, client, wanted.role)
         except InviteError as error:
             self._refused(None, client, str(error))
             raise Unauthorized(str(error), code="code-expired") from None
+        except OtherRoleError as error:
+            raise Forbidden(str(error)) from None
         except TooManyTriesError as error:
             raise TooManyRequests(str(error)) from None
         _log.info("%s is enrolled", issued.claims.sub)
@@ -292,14 +298,14 @@ def routes(
         status_code=200,
         summary="A device's first token for a code",
         tags=["login"],
-        responses=problems(400, 401, 413, 429),
+        responses=problems(400, 401, 403, 413, 429),
     )
     async def enroll(
         request: Request[Any, Any, Any],
         data: Annotated[EnrollRequest, Body(media_type=RequestEncodingType.JSON)],
     ) -> Enrolled:
         """The code is one that `ucam invite` printed; it opens once."""
-        issued = await authority.enroll(invites, data.code, client_of(request))
+        issued = await authority.enroll(invites, data, client_of(request))
         claims = issued.claims
         return Enrolled(issued.token, _expires(claims), claims.sub, claims.role, claims.iss)
 

@@ -27,6 +27,7 @@ ALPHABET = "BCDFGHJKLMNPQRSTWXYZ"
 LENGTH = 8
 VALIDITY_S = 15 * 60.0
 INVITES = "invites"
+_CALLED = {"device": "camera", "storage": "storage"}
 TRIES_EACH = Limit("enroll-network", 10, VALIDITY_S)
 TRIES_OVERALL = Limit("enroll-overall", 1000, VALIDITY_S)
 MADE_EACH = Limit("invite-person", 10, VALIDITY_S)
@@ -35,6 +36,10 @@ MADE_OVERALL = Limit("invite-overall", 100, VALIDITY_S)
 
 class InviteError(ValueError):
     """A code that opens nothing: unknown, used or expired. Which one isn't told."""
+
+
+class OtherRoleError(ValueError):
+    """A code for something else than the machine can become; it stays unused."""
 
 
 class TooManyTriesError(Exception):
@@ -85,17 +90,27 @@ class Invites:
 
         return await self._state.change(INVITES, made, rule, now_s)
 
-    async def redeem(self, code: str, client: Client) -> Issued:
-        """Use up a code; the device's first token. Raises `InviteError`, `TooManyTriesError`."""
+    async def redeem(self, code: str, client: Client, role: Role | None = None) -> Issued:
+        """Use up a code; the device's first token. With a role, only a code for that one.
+
+        Raises `InviteError`, `OtherRoleError`, `TooManyTriesError`.
+        """
+
+        def rule(record: bytes | None) -> tuple[Decision, Invite | None]:
+            found = None if record is None else msgspec.json.decode(record, type=Invite)
+            keeps = found is None or role not in (None, found.role)
+            return (KEEP if keeps else DROP, found)
+
         now_s = time.time()
         turns = ((TRIES_EACH, client.network), (TRIES_OVERALL, ""))
         if not await self._state.allow(turns, now_s):
             raise TooManyTriesError("too many codes were tried; wait a quarter of an hour")
         # Found by its hash: comparing it takes the same time whatever was typed.
-        record = await self._state.take(INVITES, _hash(normal(code)), now_s)
-        if record is None:
+        invite = await self._state.change(INVITES, _hash(normal(code)), rule, now_s)
+        if invite is None:
             raise InviteError("this code is not valid any more; make a new one with ucam invite")
-        invite = msgspec.json.decode(record, type=Invite)
+        if role not in (None, invite.role):
+            raise OtherRoleError(f"this code is for a {_CALLED[invite.role]}")
         party = Party(JID.parse_bare(invite.jid), invite.role)
         issuer = self._sessions.issuer
         if not issuer.access.admits(party):

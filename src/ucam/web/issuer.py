@@ -36,7 +36,8 @@ class Issuer:
             sub=str(party.jid),
             role=party.role,
             loc=self.access.locations_of(party),
-            jti=secrets.token_urlsafe(16),
+            # No "-" at its beginning: `ucam tokens --revoke ID` would take it for an option.
+            jti=secrets.token_hex(16),
             iat=int(now_s),
             exp=int(exp_s if ends_s is None else min(exp_s, ends_s)),
             sid=sid,

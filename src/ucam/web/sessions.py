@@ -141,7 +141,7 @@ class Sessions:
         if not self.issuer.access.admits(party):
             raise LinkError("this link is not valid any more")
         ends_s = now_s + self.issuer.config.userauth.session_lifetime
-        claims = self.issuer.claims(party, secrets.token_urlsafe(16), now_s, ends_s)
+        claims = self.issuer.claims(party, secrets.token_hex(16), now_s, ends_s)
         session = _begun(claims, ends_s, "login", now_s).seen(client, now_s)
         await self._state.put(SESSIONS, _id(claims), session.put(), now_s)
         return self.issuer.issue(claims)
