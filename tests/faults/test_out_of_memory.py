@@ -45,8 +45,7 @@ def run_out(folder: Path, pid: int) -> None:
 @long
 def test_killed_by_the_kernel(tmp_path: Path) -> None:
     with network() as net, Chain(tmp_path, net) as chain:
-        chain.camera.start()
-        wait_until("it records", lambda: list(chain.storage.root.rglob("*.part")))
+        chain.record()
         for _ in range(TIMES):
             time.sleep(2)
             with group() as folder:
@@ -55,9 +54,6 @@ def test_killed_by_the_kernel(tmp_path: Path) -> None:
                 assert chain.storage.ended() == -signal.SIGKILL
                 chain.storage.kill()
             chain.storage.start()
-        wait_until("the spool is empty", lambda: not chain.camera.segments())
-        time.sleep(4)
-        chain.stop()
-        assert_whole(chain.stored())
+        assert_whole(chain.settle())
         assert len(chain.camera.runs()) == 1
         assert not chain.gaps()
