@@ -242,13 +242,23 @@ def test_a_web_application_that_is_away(tmp_path: Path) -> None:
     assert recorded(site) > RATE * WEB_AWAY_S
 
 
+def own_address() -> str:
+    """This machine's in its network: nobody asks a STUN server on loopback."""
+    with socket.socket(type=socket.SOCK_DGRAM) as way:
+        try:
+            way.connect(("192.0.2.7", 9))  # says nothing yet
+        except OSError:
+            pytest.skip("this machine is in no network")
+        return str(way.getsockname()[0])
+
+
 @long
 def test_neither_stun_nor_turn_answers(tmp_path: Path) -> None:
     """The direct way is found without them, in the time that it takes with them."""
     with socket.socket(type=socket.SOCK_DGRAM) as silent:
-        silent.bind(("127.0.0.1", 0))
+        silent.bind(("", 0))
         silent.setblocking(False)
-        nobody = f"127.0.0.1:{silent.getsockname()[1]}"
+        nobody = f"{own_address()}:{silent.getsockname()[1]}"
         lines = f'[ice]\nstun = ["stun:{nobody}"]\nturn = ["turn:{nobody}?transport=udp"]'
         (tmp_path / "secret").write_text("a secret")
         lines += f'\nturn-secret-file = "{tmp_path}/secret"'

@@ -72,17 +72,29 @@ def most_keyframes(site: Site, within_s: float) -> int:
     return max(sum(0 <= each - first < within_s for each in times) for first in times)
 
 
+def keyframe_wanted(ssrc: int) -> bytes:
+    """A request as it should be (RFC 4585 §6.3.1)."""
+    return struct.pack("!BBHII", 0x81, 206, 2, 1, ssrc)
+
+
 async def flood_call(site: Site, token: str, chance: random.Random) -> int:
     """Inside the encryption of a live call; how many packets went out."""
     peer, sent = RTCPeerConnection(), 0
     try:
         async with in_room(site, token) as (socket, welcome):
             await call(socket, welcome, peer, DEVICE, "live")
-            transport = peer.getReceivers()[0].transport
+            receiver = peer.getReceivers()[0]
+            transport = receiver.transport
+            async with asyncio.timeout(30):
+                while not (sources := receiver.getSynchronizationSources()):
+                    await asyncio.sleep(0.05)
+            shown = sources[0].source
             end_s = time.monotonic() + SECONDS
             while time.monotonic() < end_s and transport.state == "connected":
                 make = rtp if chance.random() < 0.5 else rtcp
-                await transport._send_rtp(make(chance, chance.randrange(1 << 32)))
+                about = shown if chance.random() < 0.5 else chance.randrange(1 << 32)
+                await transport._send_rtp(make(chance, about))
+                await transport._send_rtp(keyframe_wanted(shown))
                 sent += 1
                 if sent % 20 == 0:
                     await asyncio.sleep(0.01)

@@ -18,11 +18,11 @@ class Program:
         under: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """`under`: a command that runs it, such as strace."""
+        """`under`: a command that runs it, such as strace; `environment`: read at each start."""
         self.config = config
         self.log = log
         self._under = under
-        self._environment = dict(environment or {})
+        self._environment = environment or {}
         self._process: subprocess.Popen[bytes] | None = None
 
     def command(self, name: str) -> list[str]:

@@ -45,6 +45,12 @@ class Box:
 HANGS_UP = "hangs up"
 
 
+def socket_of(server: SMTP) -> asyncio.Transport:
+    """Its connection."""
+    assert isinstance(server.transport, asyncio.Transport)
+    return server.transport
+
+
 class Liar(Box):
     """Keeps each mail, and at first says something else: `HANGS_UP` is to say nothing."""
 
@@ -56,8 +62,7 @@ class Liar(Box):
         answer = await super().handle_DATA(server, session, envelope)
         lie = self._lies.pop(0) if self._lies else answer
         if lie == HANGS_UP:
-            assert server.transport is not None
-            server.transport.abort()
+            socket_of(server).abort()
         return lie
 
 
@@ -65,17 +70,15 @@ class Gone(SMTP):
     """Whoever says goodbye finds it gone."""
 
     async def smtp_QUIT(self, _arg: str) -> None:  # noqa: N802
-        assert self.transport is not None
-        self.transport.abort()
+        socket_of(self).abort()
 
 
 class Babbling(SMTP):
     """Answers goodbyes with nonsense."""
 
     async def smtp_QUIT(self, _arg: str) -> None:  # noqa: N802
-        assert self.transport is not None
-        self.transport.write(b"\xff\0 451-what\r\n" * 5)
-        self.transport.close()
+        socket_of(self).write(b"\xff\0 451-what\r\n" * 5)
+        socket_of(self).close()
 
 
 class Deaf(SMTP):
