@@ -54,6 +54,21 @@ def test_what_is_no_web_url(text: object) -> None:
         WebUrl.parse(text)
 
 
+@pytest.mark.parametrize("host", ["cams.example.com", "9.9.9.9", "[2a00:1450::1]", "x.local.eu"])
+def test_tokens_go_through_the_internet_by_tls_alone(host: str) -> None:
+    assert WebUrl.parse(f"https://{host}") == f"https://{host}"
+    with pytest.raises(ValueError, match="without TLS"):
+        WebUrl.parse(f"http://{host}")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "[::1]", "192.168.1.7:7070", "100.101.2.3", "ucam", "nas.local", "[fd00::1]"],
+)
+def test_in_ones_own_network_it_is_ones_own_choice(host: str) -> None:
+    assert WebUrl.parse(f"http://{host}") == f"http://{host}"
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

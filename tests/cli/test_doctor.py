@@ -61,7 +61,7 @@ def test_all_is_well_and_then_one_thing_after_the_other_is_not(tmp_path: Path) -
 
         settings = tmp_path / "cam1.toml"
         text = settings.read_text()
-        settings.write_text(text.replace(site.url, "http://no-such-host.invalid:1"))
+        settings.write_text(text.replace(site.url, "https://no-such-host.invalid:1"))
         status, found = doctor(site)
         assert status == 1
         assert "does this network's name server work" in found["name"]

@@ -1,11 +1,7 @@
 """A camera and its storage, each a process of its own, and the oracle over what was recorded."""
 
 import itertools
-import os
 import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +12,7 @@ import av
 from faults.network import Network
 from storage.helpers import Tokens
 from storage.process import CAMERA, StorageProcess
+from support.program import Program
 from ucam.capture import counter
 from ucam.storage.database import Database
 from ucam.storage.layout import INDEX
@@ -30,7 +27,7 @@ framerate = {RATE}
 bitrate = "500kbit/s" """
 
 
-class CameraProcess:
+class CameraProcess(Program):
     """`ucam capture` with the test picture, for the storage at a port that stays."""
 
     def __init__(
@@ -45,13 +42,10 @@ class CameraProcess:
         environment: dict[str, str] | None = None,
     ) -> None:
         """`under`: a command that runs it; `spool`: further lines of [spool]."""
-        self.config = folder / "capture.toml"
-        self.log = folder / "capture.log"
+        config, log = folder / "capture.toml", folder / "capture.log"
+        super().__init__(config, log, under=under, environment=environment)
         self.spool = folder / "spool"
         self.folder = self.spool / CAMERA
-        self._under = under
-        self._environment = environment or {}
-        self._process: subprocess.Popen[bytes] | None = None
         token = folder / "capture-token"
         token.write_text(tokens.issue(CAMERA, life_s=86_400))
         fingerprint = (folder / "fingerprint").read_text()
@@ -71,44 +65,16 @@ class CameraProcess:
             {video}
         """)
 
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
     def start(self) -> None:
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*self._under, sys.executable, "-m", "ucam.cli", "capture"]
-                + ["--config", str(self.config)],
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, **self._environment},
-            )
+        self.begin("capture")
 
-    @property
-    def running(self) -> bool:
-        return self._process is not None
-
-    def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-        self._process = None
-
-    def stop(self) -> None:
-        """SIGTERM, and it must end by itself, in good order."""
-        if self._process is None:
-            return
-        assert self._process.poll() is None, tail(self.log)
-        self._process.send_signal(signal.SIGTERM)
-        assert self._process.wait(30) == 0, tail(self.log)
-        self._process = None
+    def stop(self, within_s: float = 30) -> None:
+        super().stop(within_s)
 
     def runs(self) -> list[str]:
         """The runs that it began, by its log."""
-        return re.findall(r"run ([0-9a-f]{16}):", self.log.read_text())
+        log = self.log.read_text() if self.log.exists() else ""
+        return re.findall(r"run ([0-9a-f]{16}):", log)
 
     def segments(self) -> list[Path]:
         return sorted(self.folder.glob("*.seg"))
@@ -162,13 +128,27 @@ class Chain:
     def __exit__(self, kind: object, *_: object) -> None:
         for process in (self.camera, self.storage):
             if kind is not None:
-                print(f"--- {process.log.name}\n{tail(process.log)}")
+                print(f"--- {process.log.name}\n{process.tail()}")
             if process.running:
                 process.kill()
+
+    def record(self) -> None:
+        """Start the camera, and wait for its pictures in storage."""
+        self.camera.start()
+        wait_until("it records", lambda: list(self.storage.root.rglob("*.part")))
 
     def stop(self) -> None:
         self.camera.stop()
         self.storage.stop()
+
+    def settle(self, within_s: float = 60) -> list[Stored]:
+        """Wait until what was spooled is delivered, let it go on for a moment, and stop both;
+        every picture, as `stored`.
+        """
+        wait_until("the spool is empty", lambda: not self.camera.segments(), within_s)
+        time.sleep(4)
+        self.stop()
+        return self.stored()
 
     def database(self) -> Database:
         return Database(self.storage.root / INDEX)
@@ -247,11 +227,6 @@ def assert_whole(stored: list[Stored], *, longest_step: float = 1.5) -> None:
             assert 0 < step < longest_step, (run, before, after)
     for before, after in itertools.pairwise(stored):
         assert before.utc_us < after.utc_us, (before, after)
-
-
-def tail(log: Path, lines: int = 60) -> str:
-    """The last lines of a log."""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
 
 
 def wait_until(what: str, condition: Callable[[], object], within_s: float = 60) -> None:

@@ -70,7 +70,7 @@ def test_a_camera_that_starts_in_1970(chain: Chain, clock: FalseClock) -> None:
     clock.off_by(5 - time.time())
     began_us = time.time_ns() // 1000
     chain.camera.start()
-    wait_until("it captures", lambda: chain.camera.log.exists() and chain.camera.runs())
+    wait_until("it captures", chain.camera.runs)
     time.sleep(4)
     assert chain.camera.segments()
     assert not list(chain.storage.root.rglob("*.part"))
@@ -81,10 +81,7 @@ def test_a_camera_that_starts_in_1970(chain: Chain, clock: FalseClock) -> None:
     assert not list(chain.storage.root.rglob("*.part"))
     set_us = time.time_ns() // 1000
     clock.off_by(0)
-    wait_until("the spool is empty", lambda: not chain.camera.segments())
-    time.sleep(3)
-    chain.stop()
-    stored = chain.stored()
+    stored = chain.settle()
     first, second, third = by_run(stored)
     # Each run that came before the clock was set has times of before it was set.
     assert began_us < first[0].utc_us
@@ -103,7 +100,7 @@ def test_a_clock_that_steps_moves_neither_order_nor_spacing(
 ) -> None:
     clock.off_by(0)
     chain.camera.start()
-    wait_until("it captures", lambda: chain.camera.log.exists() and chain.camera.runs())
+    wait_until("it captures", chain.camera.runs)
     time.sleep(4)
     clock.off_by(step_s)
     wait_until("a new run", lambda: len(chain.camera.runs()) == 2)
@@ -137,9 +134,7 @@ def test_the_hour_in_which_summer_begins_or_ends(
     assert offsets[0] != offsets[1]
     clock.in_zone("Europe/Lisbon")
     clock.off_by(changes_s - 8 - time.time())
-    chain.camera.start()
-    wait_until("it captures", lambda: chain.camera.log.exists() and chain.camera.runs())
-    wait_until("it records", lambda: list(chain.storage.root.rglob("*.part")))
+    chain.record()
     time.sleep(10)
     chain.stop()
     stored = chain.stored()

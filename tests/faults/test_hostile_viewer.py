@@ -11,6 +11,7 @@ import struct
 import time
 from pathlib import Path
 
+import av
 import pytest
 from aiortc import RTCDataChannel, RTCPeerConnection
 
@@ -31,6 +32,8 @@ framerate = {RATE}
 bitrate = "300kbit/s"
 """
 MOST_MEMORY_KB = 50_000
+# In two seconds: one in 0.3 s, and those that come by themselves; of thirty pictures.
+MOST_KEYFRAMES = 10
 PLI, FIR, NACK = (206, 1), (206, 4), (205, 1)
 
 
@@ -58,17 +61,40 @@ def rtcp(chance: random.Random, ssrc: int) -> bytes:
     return struct.pack("!BBH", 0x80 | pads | form, kind, words) + body
 
 
+def most_keyframes(site: Site, within_s: float) -> int:
+    """How many stand in the recordings within so many seconds, where they are the most."""
+    times: list[float] = []
+    for path in site.chunks("cam1"):
+        with av.open(str(path)) as container:
+            for packet in container.demux(video=0):
+                if packet.is_keyframe and packet.pts is not None:
+                    times.append(float(packet.pts * packet.time_base))
+    return max(sum(0 <= each - first < within_s for each in times) for first in times)
+
+
+def keyframe_wanted(ssrc: int) -> bytes:
+    """A request as it should be (RFC 4585 §6.3.1)."""
+    return struct.pack("!BBHII", 0x81, 206, 2, 1, ssrc)
+
+
 async def flood_call(site: Site, token: str, chance: random.Random) -> int:
     """Inside the encryption of a live call; how many packets went out."""
     peer, sent = RTCPeerConnection(), 0
     try:
         async with in_room(site, token) as (socket, welcome):
             await call(socket, welcome, peer, DEVICE, "live")
-            transport = peer.getReceivers()[0].transport
+            receiver = peer.getReceivers()[0]
+            transport = receiver.transport
+            async with asyncio.timeout(30):
+                while not (sources := receiver.getSynchronizationSources()):
+                    await asyncio.sleep(0.05)
+            shown = sources[0].source
             end_s = time.monotonic() + SECONDS
             while time.monotonic() < end_s and transport.state == "connected":
                 make = rtp if chance.random() < 0.5 else rtcp
-                await transport._send_rtp(make(chance, chance.randrange(1 << 32)))
+                about = shown if chance.random() < 0.5 else chance.randrange(1 << 32)
+                await transport._send_rtp(make(chance, about))
+                await transport._send_rtp(keyframe_wanted(shown))
                 sent += 1
                 if sent % 20 == 0:
                     await asyncio.sleep(0.01)
@@ -93,11 +119,13 @@ async def test_rubbish_inside_a_call(site: Site) -> None:
             assert (told["state"], told["lost"]) == ("connected", 0)
             assert told["frames"] - shown > 0.8 * RATE * (seconds - 2)
         log = camera.log.read_text(errors="replace")
-        sizes = sum(path.stat().st_size for path in site.chunks("cam1"))
-    print(f"{sent} packets of rubbish in {seconds:.0f} s; {sizes:,} bytes recorded")
+    keyframes = most_keyframes(site, 2)
+    print(f"{sent} packets of rubbish in {seconds:.0f} s; up to {keyframes} keyframes in 2 s")
     assert sent > 100
     assert "Traceback" not in log
     assert recorded(site) > RATE * (seconds - 2)
+    # Whoever asks for them all the time gets some: recordings don't grow by it without a bound.
+    assert keyframes <= MOST_KEYFRAMES
 
 
 async def flood_channel(site: Site, token: str, opened: asyncio.Event) -> int:

@@ -41,8 +41,11 @@ def seconds(stored: list[Stored]) -> float:
     return (stored[-1].utc_us - stored[0].utc_us) / 1e6
 
 
-def recording(chain: Chain) -> bool:
-    return bool(list(chain.storage.root.rglob("*.part")))
+def capture(chain: Chain) -> None:
+    """Start the camera, and wait for its next run."""
+    runs = len(chain.camera.runs())
+    chain.camera.start()
+    wait_until("it captures", lambda: len(chain.camera.runs()) > runs)
 
 
 def written_s(chain: Chain) -> float:
@@ -66,15 +69,11 @@ def on_disk(chain: Chain) -> dict[str, int]:
 
 @pytest.mark.parametrize("cut_s", CUTS_S)
 def test_a_network_that_is_cut(chain: Chain, cut_s: float) -> None:
-    chain.camera.start()
-    wait_until("it records", lambda: recording(chain))
+    chain.record()
     time.sleep(2)
     with chain.network.cut(chain.port):
         time.sleep(cut_s)
-    wait_until("the spool is empty", lambda: not chain.camera.segments(), 60 + cut_s)
-    time.sleep(3)
-    chain.stop()
-    stored = chain.stored()
+    stored = chain.settle(60 + cut_s)
     assert_whole(stored)
     assert len(chain.camera.runs()) == 1
     assert seconds(stored) > cut_s + 4
@@ -82,17 +81,13 @@ def test_a_network_that_is_cut(chain: Chain, cut_s: float) -> None:
 
 
 def test_a_storage_that_is_killed(chain: Chain, chance: random.Random) -> None:
-    chain.camera.start()
-    wait_until("it records", lambda: recording(chain))
+    chain.record()
     for _ in range(KILLS):
         time.sleep(chance.uniform(0.2, 5))
         chain.storage.kill()
         time.sleep(chance.choice((0, 0, chance.uniform(1, 4))))
         chain.storage.start()
-    wait_until("the spool is empty", lambda: not chain.camera.segments())
-    time.sleep(4)
-    chain.stop()
-    stored = chain.stored()
+    stored = chain.settle()
     assert_whole(stored)
     assert len(chain.camera.runs()) == 1
     assert not chain.gaps()
@@ -103,17 +98,14 @@ def test_a_camera_that_is_killed_while_storage_is_away(chain: Chain, chance: ran
     spooled: dict[str, int] = {}
     lost_s: list[float] = []
     for _ in range(KILLS):
-        runs = len(chain.camera.runs()) if chain.camera.log.exists() else 0
         # Half of them never see storage, half are in the midst of sending when the cable is cut.
         early = chance.random() < 0.5
         if early:
-            chain.camera.start()
-            wait_until("it captures", lambda: len(chain.camera.runs()) > runs)  # noqa: B023
+            capture(chain)
             time.sleep(chance.uniform(0, 3))
         with chain.network.cut(chain.port):
             if not early:
-                chain.camera.start()
-                wait_until("it captures", lambda: len(chain.camera.runs()) > runs)  # noqa: B023
+                capture(chain)
             # A second later: files from before it found storage don't count.
             later_s = time.time() + 1
             wait_until("it is being written", lambda: written_s(chain) > later_s)  # noqa: B023
@@ -128,10 +120,7 @@ def test_a_camera_that_is_killed_while_storage_is_away(chain: Chain, chance: ran
         lost_s.append((killed_us - newest) / 1e6)
         time.sleep(1)  # what is shorter than half a second is told as no gap
     chain.camera.start()
-    wait_until("the spool is empty", lambda: not chain.camera.segments())
-    time.sleep(3)
-    chain.stop()
-    stored = chain.stored()
+    stored = chain.settle()
     assert_whole(stored)
     last = {picture.run: picture.number for picture in stored}
     assert {run: last.get(run) for run in spooled} == spooled
@@ -143,9 +132,7 @@ def test_a_camera_that_is_killed_while_storage_is_away(chain: Chain, chance: ran
 
 def test_a_camera_that_is_killed_while_it_sends(chain: Chain, chance: random.Random) -> None:
     for _ in range(KILLS):
-        runs = len(chain.camera.runs()) if chain.camera.log.exists() else 0
-        chain.camera.start()
-        wait_until("it captures", lambda: len(chain.camera.runs()) > runs)  # noqa: B023
+        capture(chain)
         time.sleep(chance.uniform(1, 5))
         chain.camera.kill()
     chain.camera.start()
@@ -159,8 +146,7 @@ def test_a_camera_that_is_killed_while_it_sends(chain: Chain, chance: random.Ran
 
 def test_both_are_stopped_and_started(chain: Chain) -> None:
     """In good order, the camera while storage is down: what is left goes to the disk."""
-    chain.camera.start()
-    wait_until("it records", lambda: recording(chain))
+    chain.record()
     time.sleep(2)
     chain.storage.stop()
     time.sleep(1)
@@ -168,10 +154,7 @@ def test_both_are_stopped_and_started(chain: Chain) -> None:
     kept = on_disk(chain)
     chain.camera.start()
     chain.storage.start()
-    wait_until("the spool is empty", lambda: not chain.camera.segments())
-    time.sleep(3)
-    chain.stop()
-    stored = chain.stored()
+    stored = chain.settle()
     assert_whole(stored)
     last = {picture.run: picture.number for picture in stored}
     assert {run: last.get(run) for run in kept} == kept

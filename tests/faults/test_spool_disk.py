@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.chain import Chain, assert_whole, tail, wait_until
+from faults.chain import Chain, assert_whole, wait_until
 from faults.disk import filled, small_disk
 from faults.network import network
 from ucam.capture.spool.units import FULL
@@ -21,21 +21,17 @@ def test_a_disk_that_a_stranger_fills(tmp_path: Path) -> None:
         network() as net,
         Chain(tmp_path, net) as chain,
     ):
-        chain.camera.start()
-        wait_until("it records", lambda: list(chain.storage.root.rglob("*.part")))
+        chain.record()
         chain.storage.kill()
         wait_until("it spools", chain.camera.segments)
         with filled(disk):
-            wait_until("it is told", lambda: "No space left" in tail(chain.camera.log))
+            wait_until("it is told", lambda: "No space left" in chain.camera.tail())
             time.sleep(3)
-        wait_until("it spools again", lambda: "is in use again" in tail(chain.camera.log))
+        wait_until("it spools again", lambda: "is in use again" in chain.camera.tail())
         chain.camera.kill()  # what was in memory alone is on the disk as well by now
         chain.camera.start()
         chain.storage.start()
-        wait_until("the spool is empty", lambda: not chain.camera.segments())
-        time.sleep(3)
-        chain.stop()
-        stored = chain.stored()
+        stored = chain.settle()
         assert_whole(stored)
         assert {picture.run for picture in stored} == set(chain.camera.runs())
         assert {gap.reason for gap in chain.gaps()} <= {"the camera was started"}
@@ -45,8 +41,7 @@ def test_an_outage_that_is_too_long_for_the_spool(tmp_path: Path) -> None:
     """The oldest goes, whole groups of pictures; storage knows where and why."""
     spool = 'memory = "500kB"\n maxspace = "500kB"'
     with network() as net, Chain(tmp_path, net, spool=spool) as chain:
-        chain.camera.start()
-        wait_until("it records", lambda: list(chain.storage.root.rglob("*.part")))
+        chain.record()
         time.sleep(3)
         chain.storage.kill()
         notes = chain.camera.folder / "notes.json"
@@ -55,10 +50,7 @@ def test_an_outage_that_is_too_long_for_the_spool(tmp_path: Path) -> None:
         used = sum(path.stat().st_blocks * 512 for path in chain.camera.folder.iterdir())
         assert used <= 500_000
         chain.storage.start()
-        wait_until("the spool is empty", lambda: not chain.camera.segments())
-        time.sleep(3)
-        chain.stop()
-        stored = chain.stored()
+        stored = chain.settle()
         (hole,) = [
             (before, after)
             for before, after in itertools.pairwise(stored)

@@ -2,16 +2,16 @@
 
 import re
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 from storage.helpers import ISSUER, Tokens
+from support.program import Program
 
 CAMERA = "cam001@studio.loc"
 
 
-class StorageProcess:
+class StorageProcess(Program):
     """`ucam storage` with keys from a file, on a port that the system chooses."""
 
     def __init__(
@@ -27,13 +27,10 @@ class StorageProcess:
         """`root`: the folder of chunks; `under`: a command that runs it, such as strace; `port`: 0
         for one that the system chooses.
         """
+        super().__init__(folder / "storage.toml", folder / "storage.log", under=under)
         self.tokens = tokens
         self.root = root or folder / "chunks"
-        self._under = under
-        self.config = folder / "storage.toml"
-        self.log = folder / "storage.log"
         self.port = 0
-        self._process: subprocess.Popen[bytes] | None = None
         lines = "\n".join(f'{name.replace("_", "-")} = "{value}"' for name, value in keys.items())
         self.config.write_text(f"""
             [device]
@@ -50,52 +47,18 @@ class StorageProcess:
             {lines}
         """)
 
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
-    def command(self, name: str) -> list[str]:
-        return [sys.executable, "-m", "ucam.cli", name, "--config", str(self.config)]
-
     def start(self, within_s: float = 60) -> None:
         self.log.unlink(missing_ok=True)
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [*self._under, *self.command("storage")], stdout=log, stderr=log
-            )
+        self.begin("storage")
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             match = re.search(r"listening on rtsps://127.0.0.1:(\d+)", self.log.read_text())
             if match:
                 self.port = int(match[1])
                 return
-            assert self._process.poll() is None, self.log.read_text()
+            assert self.ended() is None, self.log.read_text()
             time.sleep(0.05)
         raise AssertionError(self.log.read_text())
-
-    def ended(self) -> int | None:
-        """Its status, None while it runs."""
-        assert self._process is not None
-        return self._process.poll()
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None
-
-    def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-        self._process = None
-
-    def stop(self) -> None:
-        """SIGTERM, and it must end by itself, in good order."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        assert self._process.wait(60) == 0, self.log.read_text()
-        self._process = None
 
     def fsck(self) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.command("fsck"), capture_output=True, text=True, check=False)

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,26 +15,31 @@ START_S = 20.0
 
 
 class RedisServer:
-    """One server; its data stay in memory, but for what `stop` saves into `folder`."""
+    """One server; its data stay in memory, but for what `stop` saves into `folder`.
 
-    def __init__(self, folder: Path) -> None:
+    `certificate`: a PEM file with its key, for a server that speaks TLS alone.
+    """
+
+    def __init__(self, folder: Path, certificate: Path | None = None) -> None:
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
             self.port = int(sock.getsockname()[1])
         self._folder = folder
+        self._certificate = certificate
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Its address for web.toml, password included."""
-        return f"redis://:{_QUOTED}@127.0.0.1:{self.port}/0"
+        scheme = "redis" if self._certificate is None else "rediss"
+        return f"{scheme}://:{_QUOTED}@127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         """Start, and wait until it answers."""
         self._folder.mkdir(exist_ok=True)
         config = f"""
             bind 127.0.0.1
-            port {self.port}
+            {self._listen()}
             requirepass "{PASSWORD}"
             dir "{self._folder}"
             save 3600 1
@@ -53,9 +59,25 @@ class RedisServer:
             assert time.monotonic() < deadline_s, "redis-server doesn't answer"
             time.sleep(0.05)
 
+    def _listen(self) -> str:
+        if self._certificate is None:
+            return f"port {self.port}"
+        return (
+            f"port 0\ntls-port {self.port}\ntls-auth-clients no\n"
+            f'tls-cert-file "{self._certificate}"\ntls-key-file "{self._certificate}"'
+        )
+
+    def _reach(self) -> socket.socket:
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout=1)
+        if self._certificate is None:
+            return plain
+        context = ssl.create_default_context(cafile=self._certificate)
+        context.check_hostname = False  # it may be in another's name, for a test
+        return context.wrap_socket(plain)
+
     def _answers(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as sock:
+            with self._reach() as sock:
                 sock.sendall(f'AUTH "{PASSWORD}"\r\nPING\r\n'.encode())
                 heard = b""
                 while piece := sock.recv(100):
@@ -92,9 +114,9 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(folder: Path) -> Iterator[RedisServer]:
-    """A server that runs, ended at the end."""
-    server = RedisServer(folder / "redis")
+def redis_server(folder: Path, certificate: Path | None = None) -> Iterator[RedisServer]:
+    """A server that runs, ended at the end. `certificate`: see `RedisServer`."""
+    server = RedisServer(folder / "redis", certificate)
     server.start()
     try:
         yield server

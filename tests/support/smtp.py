@@ -42,13 +42,59 @@ class Box:
         return "250 OK"
 
 
+HANGS_UP = "hangs up"
+
+
+def socket_of(server: SMTP) -> asyncio.Transport:
+    """Its connection."""
+    assert isinstance(server.transport, asyncio.Transport)
+    return server.transport
+
+
+class Liar(Box):
+    """Keeps each mail, and at first says something else: `HANGS_UP` is to say nothing."""
+
+    def __init__(self, *lies: str) -> None:
+        super().__init__()
+        self._lies = list(lies)
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        answer = await super().handle_DATA(server, session, envelope)
+        lie = self._lies.pop(0) if self._lies else answer
+        if lie == HANGS_UP:
+            socket_of(server).abort()
+        return lie
+
+
+class Gone(SMTP):
+    """Whoever says goodbye finds it gone."""
+
+    async def smtp_QUIT(self, _arg: str) -> None:  # noqa: N802
+        socket_of(self).abort()
+
+
+class Babbling(SMTP):
+    """Answers goodbyes with nonsense."""
+
+    async def smtp_QUIT(self, _arg: str) -> None:  # noqa: N802
+        socket_of(self).write(b"\xff\0 451-what\r\n" * 5)
+        socket_of(self).close()
+
+
+class Deaf(SMTP):
+    """Never says goodbye."""
+
+    async def smtp_QUIT(self, _arg: str) -> None:  # noqa: N802
+        pass
+
+
 @asynccontextmanager
 async def smtp_server(
-    box: Box, smtps: ssl.SSLContext | None = None, **options: Any
+    box: Box, smtps: ssl.SSLContext | None = None, kind: type[SMTP] = SMTP, **options: Any
 ) -> AsyncIterator[int]:
     """The server; its port."""
     server = await asyncio.get_running_loop().create_server(
-        lambda: SMTP(box, hostname="mail.example.com", **options), "127.0.0.1", 0, ssl=smtps
+        lambda: kind(box, hostname="mail.example.com", **options), "127.0.0.1", 0, ssl=smtps
     )
     async with server:
         yield server.sockets[0].getsockname()[1]

@@ -12,9 +12,19 @@ from typing import Any
 
 import aiosmtplib
 import pytest
-from aiosmtpd.smtp import AuthResult, LoginPassword
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from support.smtp import Box, make_certificate, server_context, smtp_server
+from support.smtp import (
+    HANGS_UP,
+    Babbling,
+    Box,
+    Deaf,
+    Gone,
+    Liar,
+    make_certificate,
+    server_context,
+    smtp_server,
+)
 from ucam.base.backoff import Backoff
 from ucam.base.config import ConfigError, WrongValueError
 from ucam.base.jid import JID
@@ -22,7 +32,7 @@ from ucam.web import mail as mail_module
 from ucam.web.config import Smtp, sender_address
 from ucam.web.letters import login_mail
 from ucam.web.mail import Mailer, MailServer, Outbox, mail_way
-from web.helpers import ANN, NOW_S
+from web.helpers import ANN, NOW_S, TOML, link_in, running
 
 SENDER = sender_address("ucam <cams@example.com>", "x")
 LINK = "https://cams.example.com/login#t=abc"
@@ -190,11 +200,120 @@ async def test_a_final_no_is_taken_for_an_answer(caplog: pytest.LogCaptureFixtur
         way = MailServer(f"smtp://127.0.0.1:{port}", None)
         async with working(Mailer(way, quick)) as mailer:
             mailer.submit(a_mail(), 60)
+            await until(lambda: not mailer.waiting)
             mailer.submit(a_mail("bob@example.com"), 60)
             await until(lambda: box.mails)
     assert [mail["To"] for mail in box.mails] == ["bob@example.com"]
     assert "550 no such user" in caplog.text
     assert "#t=" not in caplog.text
+
+
+class Unknown(Box):
+    """Knows none of the recipients, and says so before it has seen a mail."""
+
+    async def handle_RCPT(self, *_: object) -> str:  # noqa: N802
+        self.tried += 1
+        return "550 no such user"
+
+
+async def test_an_address_that_nobody_has_is_tried_once(caplog: pytest.LogCaptureFixture) -> None:
+    box = Unknown()
+    async with smtp_server(box) as port:
+        way = MailServer(f"smtp://127.0.0.1:{port}", None)
+        async with working(Mailer(way, quick)) as mailer:
+            mailer.submit(a_mail(), 60)
+            await until(lambda: not mailer.waiting)
+    assert box.tried == 1
+    assert "given up: 550 no such user" in caplog.text
+
+
+# Servers that lie
+
+
+async def arrived(box: Box, kind: type[SMTP] = SMTP) -> list[EmailMessage]:
+    """One mail is submitted: what has arrived when nothing more is tried."""
+    async with smtp_server(box, kind=kind) as port:
+        way = MailServer(f"smtp://127.0.0.1:{port}", None)
+        async with working(Mailer(way, quick)) as mailer:
+            mailer.submit(a_mail(), 60)
+            await until(lambda: not mailer.waiting)
+    return box.mails
+
+
+@pytest.mark.parametrize("kind", [Gone, Babbling, Deaf])
+async def test_what_goes_wrong_behind_a_yes_is_no_reason_to_send_it_again(
+    kind: type[SMTP], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail_module, "SEND_TIMEOUT_S", 0.5)
+    assert len(await arrived(Box(), kind)) == 1
+
+
+async def test_a_server_that_takes_its_time_gets_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the mail, and says so later than it may take to say anything else."""
+    monkeypatch.setattr(mail_module, "SEND_TIMEOUT_S", 0.5)
+
+    class Slow(Box):
+        async def handle_DATA(self, *about: Any) -> str:  # noqa: N802
+            answer = await super().handle_DATA(*about)
+            await asyncio.sleep(1)
+            return answer
+
+    assert len(await arrived(Slow())) == 1
+
+
+@pytest.mark.parametrize("lie", [HANGS_UP, "451 I don't have it"])
+async def test_who_keeps_it_and_denies_it_gets_the_same_again(lie: str) -> None:
+    """There is no way to know; whoever compares sees that both are one."""
+    first, second = await arrived(Liar(lie))
+    assert first["Message-ID"]
+    assert first.items()[:-1] == second.items()[:-1]  # all but the boundary of its parts
+    texts = [mail.get_body(("plain",)) for mail in (first, second)]
+    assert texts[0] is not None
+    assert texts[1] is not None
+    assert texts[0].get_content() == texts[1].get_content()
+
+
+async def test_of_two_copies_one_link_works(tmp_path: Path) -> None:
+    """The whole way: asked once, in the mailbox twice, and one session comes of it."""
+    box = Liar(HANGS_UP)
+    async with smtp_server(box) as port:
+        text = TOML.replace('outbox = "outbox"', f'url = "smtp://127.0.0.1:{port}"')
+        async with running(tmp_path, text) as web:
+            answer = await web.http.post("/auth", json={"email": ANN})
+            assert answer.status_code == 202
+            async with asyncio.timeout(30):
+                while len(box.mails) < 2:
+                    await asyncio.sleep(0.02)
+            links = {link_in(mail.as_bytes()) for mail in box.mails}
+            assert len(links) == 1
+            tries = [await web.http.post("/auth", json={"token": links.copy().pop()}) for _ in "ab"]
+            assert [answer.status_code for answer in tries] == [200, 401]
+
+
+async def test_who_keeps_it_and_says_never_gets_it_once() -> None:
+    assert len(await arrived(Liar("554 I won't have it"))) == 1
+
+
+async def test_one_that_is_slow_holds_up_nobody_else() -> None:
+    over = asyncio.Event()
+
+    class Slow(Box):
+        async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+            if envelope.rcpt_tos == [ANN]:
+                await over.wait()
+            return await super().handle_DATA(server, session, envelope)
+
+    box = Slow()
+    async with smtp_server(box) as port:
+        way = MailServer(f"smtp://127.0.0.1:{port}", None)
+        async with working(Mailer(way, quick)) as mailer:
+            mailer.submit(a_mail(), 60)
+            mailer.submit(a_mail("bob@example.com"), 60)
+            await until(lambda: box.mails)
+            assert [mail["To"] for mail in box.mails] == ["bob@example.com"]
+            over.set()
+            await until(lambda: not mailer.waiting)
+    assert [mail["To"] for mail in box.mails] == ["bob@example.com", ANN]
 
 
 async def test_the_queue_is_bounded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

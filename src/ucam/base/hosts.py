@@ -1,14 +1,17 @@
 """Which hosts are so near that plain text may go there."""
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 _NEAR = (".local", ".lan", ".home.arpa", ".internal")
+# RFC 6598: what private networks over the Internet (Tailscale) number their machines by.
+_SHARED = ip_network("100.64.0.0/10")
 
 
 def is_near(host: str) -> bool:
     """Whether a name or an address is of this machine or of a network of one's own (RFC 1918,
-    RFC 4193, RFC 6762, RFC 8375); a name without a dot is."""
+    RFC 4193, RFC 6598, RFC 6762, RFC 8375); a name without a dot is."""
     try:
-        return ip_address(host).is_private
+        address = ip_address(host)
+        return address.is_private or address in _SHARED
     except ValueError:
         return "." not in host or host.endswith(_NEAR)

@@ -6,6 +6,8 @@ from contextlib import suppress
 from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
+from ucam.base.hosts import is_near
+
 _LISTEN = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})")
 _NUMBER_AND_UNIT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z/]*)")
 
@@ -128,7 +130,7 @@ class Listen(str):
 
 
 class WebUrl(str):
-    """The URL of a web application: http or https, no path, query or fragment."""
+    """The URL of a web application: https, or http where it is near; no path, query, fragment."""
 
     __slots__ = ()
 
@@ -146,6 +148,11 @@ class WebUrl(str):
             or parts.fragment
         ):
             raise ValueError(f'{text!r} is not usable: write it as "https://cams.example.com"')
+        if parts.scheme == "http" and not is_near(parts.hostname):
+            raise ValueError(
+                f"{parts.hostname} is reached through the Internet: without TLS everybody on the "
+                f"way could log in as you; write https://{parts.netloc}"
+            )
         return cls(f"{parts.scheme}://{parts.netloc}")
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ucam.base.config import WrongValueError
-from ucam.base.hosts import is_near
 from ucam.base.jid import JID, JIDError
 from ucam.base.units import Size, WebUrl
 from ucam.cli.written import Places
@@ -82,18 +81,6 @@ def smtp(text: str) -> str | None:
 def has_user(url: str) -> bool:
     """Whether the mail server wants a password."""
     return bool(urlsplit(url).username)
-
-
-def public_url(text: str) -> WebUrl:
-    """Where the page is; without TLS on this machine or in one's own network only."""
-    url = WebUrl.parse(text)
-    host = urlsplit(url).hostname or ""
-    if url.startswith("http://") and not is_near(host):
-        raise ValueError(
-            f"{host} is reached through the Internet: without TLS everybody on the way could log "
-            f"in as you; write https://{urlsplit(url).netloc}"
-        )
-    return url
 
 
 def title(text: str) -> str:

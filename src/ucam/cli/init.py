@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ucam.base.service import Fault
-from ucam.base.units import Size
+from ucam.base.units import Size, WebUrl
 from ucam.cli import answers, units
 from ucam.cli.answers import Answers
 from ucam.cli.written import Places
@@ -80,7 +80,7 @@ def _ask(args: argparse.Namespace, places: Places) -> Answers:
         "public_url",
         "3. The address that people type. With https:// something in front of ucam does TLS\n"
         "   (docs/operations.md). On this machine alone, the suggestion works.",
-        *(answers.public_url, "http://127.0.0.1:7070"),
+        *(WebUrl.parse, "http://127.0.0.1:7070"),
     )
     title = ask("location", "4. What is the place of the cameras called?", answers.title, "Studio")
     cameras = ask("cameras", "   How many cameras has it?", answers.cameras, "3")

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
@@ -27,6 +28,18 @@ _log = logging.getLogger(__name__)
 
 MAX_WAITING_MAILS = 100
 SEND_TIMEOUT_S = 20.0
+# RFC 5321 §4.5.3.2.6: who has the whole mail may look at it for long, and has it; who doesn't wait
+# for its answer sends it twice.
+LAST_ANSWER_S = 600.0
+# At once: one that is slow holds up no other.
+SENDERS = 4
+
+
+class _Patient(aiosmtplib.SMTP):
+    """Waits for the answer to a whole mail."""
+
+    async def data(self, message: str | bytes, /, **_: Any) -> aiosmtplib.SMTPResponse:
+        return await super().data(message, timeout=LAST_ANSWER_S)
 
 
 class MailServer:
@@ -44,9 +57,10 @@ class MailServer:
         self._context = tls_context or ssl.create_default_context()
 
     async def send(self, mail: EmailMessage) -> None:
-        """Hand over one mail; raises `aiosmtplib.SMTPException` or `OSError`."""
-        await aiosmtplib.send(
-            mail,
+        """Hand over one mail; raises `aiosmtplib.SMTPException` or `OSError`. It is there once
+        the server has said yes, whatever goes wrong behind that.
+        """
+        client = _Patient(
             hostname=self._host,
             port=self._port,
             username=self._user,
@@ -56,6 +70,8 @@ class MailServer:
             tls_context=self._context if self._tls or self._starttls else None,
             timeout=SEND_TIMEOUT_S,
         )
+        async with client:
+            await client.send_message(mail)
 
 
 class Outbox:
@@ -91,8 +107,12 @@ class _Queued:
 
 
 class Mailer:
-    """Sends mails one after the other, in the background; what fails for now is tried again, and
-    holds up no other."""
+    """Sends mails in the background; what fails for now is tried again, and holds up no other.
+
+    Each arrives at least once. A server that hangs up, or says no, although it keeps the mail gets
+    it again: SMTP has no way to ask. Both copies say the same and have one `Message-ID`, by which
+    servers and mail programs know them; a login link in them works once.
+    """
 
     def __init__(
         self, way: MailServer | Outbox, backoff: Callable[[], Backoff] = lambda: Backoff(2, 120)
@@ -121,6 +141,11 @@ class Mailer:
 
     async def run(self) -> None:
         """Send what is queued, for ever."""
+        async with asyncio.TaskGroup() as senders:
+            for _ in range(SENDERS):
+                senders.create_task(self._send_queued())
+
+    async def _send_queued(self) -> None:
         while True:
             queued = await self._queue.get()
             if not await self._is_done(queued):
@@ -136,6 +161,10 @@ class Mailer:
             await self._send(queued.mail)
         except aiosmtplib.SMTPResponseException as error:
             why, final = f"{error.code} {error.message}", error.code >= 500
+        except aiosmtplib.SMTPRecipientsRefused as refused:
+            # A mail has one recipient.
+            (answer,) = refused.recipients
+            why, final = f"{answer.code} {answer.message}", answer.code >= 500
         except (aiosmtplib.SMTPException, OSError) as error:
             why, final = f"{type(error).__name__}: {error}", False
         else:
