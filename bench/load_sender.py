@@ -34,6 +34,13 @@ class Measured(Stream):
 
     waiting: deque[tuple[int, float]] = field(default_factory=deque)
     took_s: list[float] = field(default_factory=list)
+    ended: bool = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Only when all is sent."""
+        if not self.ended:
+            sys.exit(f"a connection ended after {self.sent} pictures: {exc}")
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """As a camera; and how old what is durable now was."""
@@ -63,6 +70,7 @@ class Measured(Stream):
             self.waiting.append((number, loop.time()))
             if number % max(1, round(asks_s * RATE)) == 0:
                 self._ask()
+        self.ended = True
         self.publisher.teardown()
         self._flush()
         await asyncio.wait_for(self.gone.wait(), LAST_S)

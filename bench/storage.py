@@ -17,6 +17,7 @@ from ucam.media.scan import scan
 
 warnings.filterwarnings("ignore", message="EdDSA is deprecated")
 SETTLE_S = 3
+TOKEN_S = 6 * 3600  # longer than any measurement
 
 
 def make_clip(
@@ -71,7 +72,7 @@ def ucam(
             Target(
                 [storage.pid],
                 [f"{base}/{jid}" for jid in jids],
-                [storage.tokens.issue(jid) for jid in jids],
+                [storage.tokens.issue(jid, life_s=TOKEN_S) for jid in jids],
             ),
             storage,
         )
