@@ -53,7 +53,11 @@ class Capture:
             boot=self._system_clock.boot,
         )
         self.camera = Camera(
-            config.video, self._captured, config.audio, system_clock=self._system_clock
+            config.video,
+            self._captured,
+            config.audio,
+            system_clock=self._system_clock,
+            watched=lambda: bool(self.presence.calls.count),
         )
         self.sender = Sender(
             device.jid,
