@@ -7,6 +7,7 @@ parameter sets, as JSON.
 """
 
 import asyncio
+import gc
 import json
 import os
 import sys
@@ -50,6 +51,7 @@ async def main(sets: str, token_file: str, url: str, fingerprint: str, count: st
     tokens = TokenStore(Path(token_file), None)
     where = Address.parse(url, fingerprint)
     sender = Sender(JID(tokens.life.subject), tokens, spool, lambda: where, lambda: None)
+    gc.freeze()  # as the service does
     sending = asyncio.ensure_future(sender.run())
     whole = asyncio.Event()
     offset_us, number = time.time_ns() // 1000 - time.monotonic_ns() // 1000, 0

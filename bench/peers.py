@@ -36,7 +36,7 @@ def gst_rtsp_server(folder: Path, streams: int) -> Iterator[Target | str]:
     cert, key = certificate(folder)
     port = free_port()
     script = Path(__file__).with_name("gst_server.py")
-    command = [sys.executable, str(script), str(port), str(folder), str(cert), str(key)]
+    command = [sys.executable, str(script), *map(str, (port, folder, cert, key, streams))]
     with listening(command, port) as server:
         urls = [f"rtsps://127.0.0.1:{port}/cam{n}@shop.loc" for n in range(streams)]
         yield Target([server.pid], urls, [""] * streams)

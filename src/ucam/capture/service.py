@@ -1,6 +1,7 @@
 """`ucam capture`: the parts of a camera put together, from start to clean end."""
 
 import asyncio
+import gc
 import logging
 import os
 import time
@@ -208,6 +209,7 @@ async def serve(config: CaptureConfig, stop: Stop) -> None:
     time.tzset()
     capture = Capture(config)
     stop.on_reload(lambda: _reload(capture, stop))
+    gc.freeze()  # what is loaded now stays: the collector needn't walk through it again and again
     async with asyncio.TaskGroup() as tasks:
         rest = tasks.create_task(capture.run())
         camera = tasks.create_task(capture.camera.run())
