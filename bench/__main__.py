@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", metavar="NAME", help="a point; all if none is named")
     parser.add_argument("--quick", action="store_true", help="some ten minutes instead of an hour")
     parser.add_argument("--runs", type=int, help="how often each is measured (5; quick: 2)")
-    parser.add_argument("--seconds", type=float, help="how long each time (5; quick: 4)")
+    parser.add_argument("--seconds", type=float, help="how long each time (4)")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder for the page")
     parser.add_argument("--remarks", default="", help="a sentence about this run, for its page")
     return parser

@@ -77,7 +77,7 @@ class End:
         self._process.communicate()
 
 
-def measure(path: Path, role: str, viewer: str = "receive") -> Result:
+def measure(path: Path, role: str, viewer: str = "receive", *, seconds: float = SECONDS) -> Result:
     """One sender on one path; `viewer` as `channel_end` knows it."""
     there, back = path.links()
     sender, receiver = End(role), End(viewer)
@@ -87,7 +87,7 @@ def measure(path: Path, role: str, viewer: str = "receive") -> Result:
         receiver.say(sdp=through(offer, address, relay.far.port))
         sender.say(sdp=through(receiver.hear()["sdp"], address, relay.near.port))
         receiver.hear()
-        time.sleep(SECONDS)
+        time.sleep(seconds)
         receiver.say(stop=True)
         sender.say(stop=True)
         got, sent = receiver.hear(), sender.hear()

@@ -106,7 +106,7 @@ def _ours(folder: Path, plan: Plan) -> Iterator[Row]:
     with site.running(), chromium() as browser:
         state = sign_in(browser, site)
         with opened(browser, state) as page:
-            clicks = [_own_click_ms(page, site) for _ in range(plan.pick(full=20, quick=10))]
+            clicks = [_own_click_ms(page, site) for _ in range(plan.pick(full=15, quick=10))]
         token = person_token(site)
         camera = site.cameras["cam1"].pid
         with opened(browser, state) as page:
@@ -151,7 +151,7 @@ class Watching:
         number, when it was captured (ms since 1970), each time.
         """
         clicks = []
-        for _ in range(plan.pick(full=20, quick=10)):
+        for _ in range(plan.pick(full=15, quick=10)):
             clicks.append(self._watch())
             self._page.evaluate("leave()")
             self._page.wait_for_timeout(PAUSE_MS)

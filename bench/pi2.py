@@ -18,7 +18,7 @@ from bench.storage import SETTLE_S, make_clip, sending, ucam
 INSTRUCTIONS = "instructions an access unit, storage, 4 Mbit/s, TLS (x86-64)"
 SHARE = "estimated share of a Pi 2 (four cores), six streams of 1080p30"
 STREAMS, RATE, CORES = 6, 30, 4
-SHORT_S, LONG_S = 5, 20
+SHORT_S, LONG_S = 4, 12
 
 
 def measure(plan: Plan) -> Iterator[Row]:

@@ -37,6 +37,7 @@ HTTP_SEEK = "seek, over HTTPS (HLS)"
 STOCK = "aiortc's own sender"
 HLS = "ffmpeg -f hls, Python's http.server"
 FILM_S = 80
+PAUSE_MS = 50
 # The page's connection to the storage, by the relay alone.
 RELAYED = """(() => {
   const Real = window.RTCPeerConnection;
@@ -84,7 +85,9 @@ def measure(plan: Plan) -> Iterator[Row]:
             continue  # without any path the cap of 3 MB/s a viewer is what is measured
         for who, role in ((OURS, "ucam"), (STOCK, "aiortc")):
             runs = plan.pick(full=plan.runs, quick=1)
-            rates = tuple(channel.measure(path, role).rate for _ in range(runs))
+            rates = tuple(
+                channel.measure(path, role, seconds=plan.seconds).rate for _ in range(runs)
+            )
             yield Result(f"{RATE}, {path.name}", who, "MB/s", rates)
 
 
@@ -100,7 +103,7 @@ def _paths(plan: Plan) -> list[channel.Path]:
 
 
 def _page(folder: Path, browser: Browser, paths: list[channel.Path], plan: Plan) -> Iterator[Row]:
-    material_s = plan.pick(full=120, quick=60)
+    material_s = plan.pick(full=80, quick=60)
     with (site := shop(folder)).running():
         state = sign_in(browser, site)
         while recorded_s(site, "yard") < material_s:
@@ -119,7 +122,7 @@ def _page(folder: Path, browser: Browser, paths: list[channel.Path], plan: Plan)
                 for _ in range(plan.pick(full=50, quick=10)):
                     at = now - chance.uniform(10, material_s - 20)
                     seeks.append(float(page.evaluate(SEEK, at)))
-                    page.wait_for_timeout(150)
+                    page.wait_for_timeout(PAUSE_MS)
                 yield Result(f"{SEEK_NAME}, {path.name}", OURS, "ms", tuple(seeks))
                 yield _fast(page, path.name, material_s, plan)
 
@@ -185,7 +188,7 @@ def _hls_seeks(browser: Browser, who: str, url: str, plan: Plan) -> Iterator[Row
         seeks = []
         for _ in range(plan.pick(full=50, quick=10)):
             seeks.append(float(page.evaluate(HLS_SEEK, chance.uniform(1, FILM_S - 10))))
-            page.wait_for_timeout(150)
+            page.wait_for_timeout(PAUSE_MS)
     yield Result(HTTP_SEEK, who, "ms", tuple(seeks))
 
 
