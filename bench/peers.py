@@ -1,10 +1,6 @@
-"""What a user could record with instead of `ucam storage`, configured as fairly as they allow.
-
-A peer that isn't on the PATH yields a sentence instead of a target.
-"""
+"""What a user could record with instead of `ucam storage`, configured as fairly as they allow."""
 
 import contextlib
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -16,22 +12,23 @@ import av
 from bench.storage import Target
 from support.site import free_port, wait_until
 
-Started = contextlib.AbstractContextManager[Target | str]
+Started = contextlib.AbstractContextManager[Target]
 END_S = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """`start`: in a folder, for so many streams. Whom it yields a `Target` without URLs fetches
-    its streams from an RTSP server by itself, instead of being sent to.
+    """`program`: what must be on the PATH. `start`: in a folder, for so many streams. Whose
+    `Target` has no URLs fetches its streams from an RTSP server, instead of being sent to.
     """
 
     name: str
+    program: str
     start: Callable[[Path, int], Started]
 
 
 @contextlib.contextmanager
-def gst_rtsp_server(folder: Path, streams: int) -> Iterator[Target | str]:
+def gst_rtsp_server(folder: Path, streams: int) -> Iterator[Target]:
     """gst-rtsp-server, driven from Python as an application would."""
     cert, key = certificate(folder)
     port = free_port()
@@ -43,7 +40,7 @@ def gst_rtsp_server(folder: Path, streams: int) -> Iterator[Target | str]:
 
 
 @contextlib.contextmanager
-def ffmpeg(folder: Path, streams: int) -> Iterator[Target | str]:
+def ffmpeg(folder: Path, streams: int) -> Iterator[Target]:
     """ffmpeg as a server: it takes one stream and has no TLS there."""
     ports: list[int] = []
     while len(ports) < streams:
@@ -63,12 +60,8 @@ def ffmpeg(folder: Path, streams: int) -> Iterator[Target | str]:
 
 
 @contextlib.contextmanager
-def mediamtx(folder: Path, streams: int) -> Iterator[Target | str]:
+def mediamtx(folder: Path, streams: int) -> Iterator[Target]:
     """MediaMTX that records everything, fragments of a second as ours."""
-    binary = shutil.which("mediamtx")
-    if binary is None:
-        yield "mediamtx is not on the PATH."
-        return
     cert, key = certificate(folder)
     port = free_port()
     settings = f"""
@@ -92,21 +85,17 @@ def mediamtx(folder: Path, streams: int) -> Iterator[Target | str]:
     (folder / "mediamtx.yml").write_text(
         "\n".join(line.removeprefix(" " * 8) for line in settings.splitlines())
     )
-    command = [binary, str(folder / "mediamtx.yml")]
+    command = ["mediamtx", str(folder / "mediamtx.yml")]
     with listening(command, port) as server:
         urls = [f"rtsps://127.0.0.1:{port}/cam{number}" for number in range(streams)]
         yield Target([server.pid], urls, [""] * streams)
 
 
 @contextlib.contextmanager
-def motion(folder: Path, streams: int) -> Iterator[Target | str]:
+def motion(folder: Path, streams: int) -> Iterator[Target]:
     """motion that records all the time, coded pictures as they come (movie_passthrough); it
     decodes them all the same, to look for motion.
     """
-    binary = shutil.which("motion")
-    if binary is None:
-        yield "motion is not on the PATH."
-        return
     with rtsp_camera(folder) as camera:
         (folder / "motion").mkdir()
         lines = [
@@ -124,7 +113,7 @@ def motion(folder: Path, streams: int) -> Iterator[Target | str]:
             )
             lines.append(f"camera {name}")
         (folder / "motion.conf").write_text("\n".join(lines) + "\n")
-        command = [binary, "-n", "-c", str(folder / "motion.conf")]
+        command = ["motion", "-n", "-c", str(folder / "motion.conf")]
         with started(command) as it:
             files = folder / "motion"
             wait_until("motion writes", lambda: len(list(files.iterdir())) >= streams, 60)
@@ -132,10 +121,10 @@ def motion(folder: Path, streams: int) -> Iterator[Target | str]:
 
 
 PEERS = (
-    Peer("gst-rtsp-server", gst_rtsp_server),
-    Peer("ffmpeg -f segment (no TLS)", ffmpeg),
-    Peer("MediaMTX", mediamtx),
-    Peer("motion (no TLS)", motion),
+    Peer("gst-rtsp-server", "python3", gst_rtsp_server),
+    Peer("ffmpeg -f segment (no TLS)", "ffmpeg", ffmpeg),
+    Peer("MediaMTX", "mediamtx", mediamtx),
+    Peer("motion (no TLS)", "motion", motion),
 )
 
 

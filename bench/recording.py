@@ -31,7 +31,10 @@ class NotHeldError(Exception):
 def measure(plan: Plan) -> Iterator[Row]:
     """CPU, memory and losses by streams, of each; then how many a core holds."""
     sizes = plan.pick(full=(1, 10, 40, 100, 200), quick=(1, 10, 40))
-    peers = list(PEERS)
+    peers = [peer for peer in PEERS if shutil.which(peer.program)]
+    for peer in PEERS:
+        if peer not in peers:
+            yield Missing(peer.name, f"{peer.program} is not on the PATH.")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clip = make_clip(folder / "clip.mp4")
@@ -47,8 +50,8 @@ def measure(plan: Plan) -> Iterator[Row]:
                 except (OSError, AssertionError, SystemExit, NotHeldError) as error:
                     # It gives up, or gives up pictures: it isn't tried with more.
                     peers.remove(peer)
-                    more = f"{streams} streams and more" if streams < sizes[-1] else f"{streams}"
-                    yield Missing(f"{peer.name}, {more}", f"It broke off: {error}.")
+                    more = " and more" if streams < sizes[-1] else ""
+                    yield Missing(f"{peer.name} with {streams} streams{more}", f"{error}.")
         yield _held(folder, clip, plan)
 
 
@@ -67,13 +70,11 @@ def _ours(
 
 
 def _theirs(peer: Peer, folder: Path, clip: Path, plan: Plan, streams: int) -> Iterator[Row]:
-    """Raises `NotHeldError` for a peer that loses pictures, or isn't there."""
+    """Raises `NotHeldError` for a peer that loses pictures."""
     place = folder / "peer"
     place.mkdir()
     try:
         with peer.start(place, streams) as target:
-            if isinstance(target, str):
-                raise NotHeldError(target)
             if not target.urls:
                 began_s = time.monotonic()
                 found = costs(target, plan)
@@ -88,7 +89,7 @@ def _theirs(peer: Peer, folder: Path, clip: Path, plan: Plan, streams: int) -> I
         shutil.rmtree(place, ignore_errors=True)
     told = _told(sent, kept, late_s)
     if kept < sent or late_s > LATE_S:
-        raise NotHeldError(told)
+        raise NotHeldError(f"At {streams}: {told}")
     yield from _rows(peer.name, streams, found, told)
 
 
