@@ -18,6 +18,8 @@ OWN = "ucam, 60,000-byte packets"
 LATE_S = 2.0
 # Of a peer that fetches it isn't known to the picture what it was given.
 TOLERATED = 0.02
+# What a peer takes to write what it was sent last.
+END_S = 2.0
 STEP = 50
 # From so many on, three quarters of the seconds see as much.
 MANY = 40
@@ -84,6 +86,7 @@ def _theirs(peer: Peer, folder: Path, clip: Path, plan: Plan, streams: int) -> I
                 with sending(clip, target, packet=1400, seconds=sending_s(plan)) as sender:
                     found = costs(target, plan)
                     sent, late_s = sender.sent()
+                time.sleep(END_S)
         kept = pictures(place)
     finally:
         shutil.rmtree(place, ignore_errors=True)
