@@ -1,6 +1,8 @@
 """What a user could record with instead of `ucam storage`, configured as fairly as they allow."""
 
 import contextlib
+import itertools
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +16,8 @@ from support.site import free_port, wait_until
 
 Started = contextlib.AbstractContextManager[Target]
 END_S = 15
+# Below what Linux gives to connections (32768 and up).
+FIRST_PORT, LAST_PORT = 21_000, 32_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,7 @@ def gst_rtsp_server(folder: Path, streams: int) -> Iterator[Target]:
 @contextlib.contextmanager
 def ffmpeg(folder: Path, streams: int) -> Iterator[Target]:
     """ffmpeg as a server: it takes one stream and has no TLS there."""
-    ports: list[int] = []
-    while len(ports) < streams:
-        if (port := free_port()) not in ports:
-            ports.append(port)
+    ports = list(itertools.islice(_quiet_ports(), streams))
     urls = [f"rtsp://127.0.0.1:{port}/cam{number}" for number, port in enumerate(ports)]
     with contextlib.ExitStack() as stack:
         servers: list[subprocess.Popen[bytes]] = []
@@ -57,6 +58,14 @@ def ffmpeg(folder: Path, streams: int) -> Iterator[Target]:
         for server, port in zip(servers, ports, strict=True):
             wait_until("ffmpeg listens", lambda s=server, p=port: listens(s.pid, p), 120)
         yield Target([server.pid for server in servers], urls, [""] * streams)
+
+
+def _quiet_ports() -> Iterator[int]:
+    """Free ports that no connection is given by the system: many, between asking and listening."""
+    for port in range(FIRST_PORT, LAST_PORT):
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            yield port
 
 
 @contextlib.contextmanager
