@@ -1,14 +1,13 @@
 """`ucam capture`: the parts of a camera put together, from start to clean end."""
 
 import asyncio
-import gc
 import logging
 import os
 import time
 from dataclasses import replace
 
 from ucam.base import config as config_files
-from ucam.base.service import Fault, Stop
+from ucam.base.service import Fault, Stop, spare_the_collector
 from ucam.capture import metrics
 from ucam.capture.address import AddressError, KnownStorage
 from ucam.capture.camera import Camera, Captured
@@ -209,7 +208,7 @@ async def serve(config: CaptureConfig, stop: Stop) -> None:
     time.tzset()
     capture = Capture(config)
     stop.on_reload(lambda: _reload(capture, stop))
-    gc.freeze()  # what is loaded now stays: the collector needn't walk through it again and again
+    spare_the_collector()
     async with asyncio.TaskGroup() as tasks:
         rest = tasks.create_task(capture.run())
         camera = tasks.create_task(capture.camera.run())
