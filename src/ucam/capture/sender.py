@@ -231,8 +231,10 @@ class Sender:
         self._spool.take()
         parts = connection.publisher.framed(*session.packets(first.unit))
         taken: list[Spooled] = []
+        room = MAX_TRANSPORT_BYTES - len(first.unit.data)
         for item in self._spool.at_hand(MOST_AT_ONCE):
-            if not session.goes_on_with(item):
+            room -= len(item.unit.data)
+            if room < 0 or not session.goes_on_with(item):
                 break
             parts += connection.publisher.framed(*session.packets(item.unit))
             taken.append(item)
