@@ -69,7 +69,7 @@ load: setup-tests ## 64 streams of 2 Mbit/s for LOAD_S seconds (30 minutes)
 browser: setup-tests ## in Chromium, against the real programs
 	$(BIN)/pytest -q -m browser
 
-bench: /usr/bin/python3 ## what ucam costs beside others, into bench/results (hours; QUICK=1: some ten minutes)
+bench: /usr/bin/python3 ## what ucam costs beside others, into bench/results (50 minutes; QUICK=1: some ten)
 	@/usr/bin/python3 tools/setup.py --bench
 	PYTHONPATH=tests $(BIN)/python -m bench $(if $(QUICK),--quick) $(POINTS)
 

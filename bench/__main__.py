@@ -86,9 +86,9 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="what ucam costs")
     parser.add_argument("names", nargs="*", metavar="NAME", help="a point; all if none is named")
-    parser.add_argument("--quick", action="store_true", help="some ten minutes instead of hours")
+    parser.add_argument("--quick", action="store_true", help="some ten minutes instead of an hour")
     parser.add_argument("--runs", type=int, help="how often each is measured (5; quick: 2)")
-    parser.add_argument("--seconds", type=float, help="how long each time (10; quick: 4)")
+    parser.add_argument("--seconds", type=float, help="how long each time (4)")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder for the page")
     parser.add_argument("--remarks", default="", help="a sentence about this run, for its page")
     return parser
@@ -102,7 +102,7 @@ def _measure(point: Point, section: Section) -> None:
             print(f"  {_line(row)}", flush=True)
         section.failed = False
     except (Exception, SystemExit) as error:  # noqa: BLE001
-        # The hours before and behind it aren't lost with it; the page says that it failed.
+        # What comes before and behind it isn't lost with it; the page says that it failed.
         traceback.print_exception(error)
         section.add(Missing(f"the rest of “{point.title}”", f"It broke off: {error!r}."))
 

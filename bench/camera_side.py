@@ -1,27 +1,32 @@
-"""A camera without its pictures: spool, RTP, TLS, as `ucam capture` has them, for instruction
-counts where no camera is: `python -m bench.camera_side CLIP TOKEN_FILE URL FINGERPRINT COUNT`.
+"""A camera without its pictures: pipe, spool, RTP, TLS, as `ucam capture` has them, for instruction
+counts where no camera is: `python -m bench.camera_side SETS TOKEN_FILE URL FINGERPRINT COUNT`.
 
-Sends so many coded pictures, 30 a second, and ends when storage has confirmed them.
+So many coded pictures come by standard input, as GStreamer would write them (GDP), in their own
+time, from when it says that it is there; it ends when storage has confirmed them. SETS: the
+parameter sets, as JSON.
 """
 
 import asyncio
 import json
+import os
 import sys
 import time
 from pathlib import Path
 
 from ucam.base.jid import JID
-from ucam.capture import address
+from ucam.base.service import spare_the_collector
+from ucam.capture import address, gdp
 from ucam.capture.address import Address
 from ucam.capture.connection import Connection
+from ucam.capture.pipe import Pipe
 from ucam.capture.run import Run
 from ucam.capture.sender import Sender
 from ucam.capture.spool import Spool
 from ucam.device.token import TokenStore
 from ucam.media.access_unit import AccessUnit
+from ucam.media.h264 import is_whole
 from ucam.media.track import VideoTrack
 
-RATE = 30
 MEMORY = 64_000_000
 
 
@@ -34,22 +39,38 @@ def no_option(*_: object) -> None:
     """qemu's user mode refuses TCP_NOTSENT_LOWAT."""
 
 
-async def main(clip: str, token_file: str, url: str, fingerprint: str, count: str) -> None:
+def nobody() -> bool:
+    """Who watches."""
+    return False
+
+
+async def main(sets: str, token_file: str, url: str, fingerprint: str, count: str) -> None:
     """Capture, and send."""
-    told = json.loads(Path(clip).read_text())
-    run = Run(VideoTrack.h264(tuple(map(bytes.fromhex, told["sets"]))))
-    units = [(bytes.fromhex(data), keyframe) for data, keyframe in told["units"]]
+    run = Run(VideoTrack.h264(tuple(map(bytes.fromhex, json.loads(Path(sets).read_text())))))
     spool = Spool(MEMORY)
     tokens = TokenStore(Path(token_file), None)
     where = Address.parse(url, fingerprint)
     sender = Sender(JID(tokens.life.subject), tokens, spool, lambda: where, lambda: None)
+    spare_the_collector()  # as the service does
     sending = asyncio.ensure_future(sender.run())
-    began = time.monotonic()
-    for number in range(int(count)):
-        await asyncio.sleep(max(0.0, began + number / RATE - time.monotonic()))
-        data, keyframe = units[number % len(units)]
-        pts = number * 90_000 // RATE
-        spool.append(run, AccessUnit(data, pts, time.time_ns() // 1000, keyframe, number))
+    whole = asyncio.Event()
+    offset_us, number = time.time_ns() // 1000 - time.monotonic_ns() // 1000, 0
+
+    def take(packet: gdp.Packet) -> None:
+        nonlocal number
+        match packet:
+            case gdp.Buffer(data, int(pts_ns), delta) if is_whole(data):
+                pts, utc_us = pts_ns * 9 // 100_000, pts_ns // 1000 + offset_us
+                spool.append(run, AccessUnit(data, pts, utc_us, not delta, number))
+        number += 1
+        if number == int(count):
+            whole.set()
+
+    os.set_blocking(0, False)
+    pipe = Pipe(0, take, sys.exit, nobody)
+    print("here", flush=True)
+    await whole.wait()
+    pipe.stop()
     await sender.finish(60)
     if spool.unconfirmed:
         sys.exit("storage hasn't confirmed everything")

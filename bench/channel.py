@@ -101,7 +101,7 @@ def carry(path: Path, role: str, viewer: str = "receive") -> Result:
         receiver.say(sdp=through(offer, address, relay.far.port))
         sender.say(sdp=through(receiver.hear()["sdp"], address, relay.near.port))
         receiver.hear()
-        time.sleep(SECONDS)
+        time.sleep(seconds)
         receiver.say(stop=True)
         sender.say(stop=True)
         got, sent = receiver.hear(), sender.hear()

@@ -156,7 +156,7 @@ async def main(clip: str, packet: str, speed: str, seconds: str, cipher: str = "
         where = urlsplit(url)
         tls = context if where.scheme == "rtsps" else None
         await loop.create_connection(lambda s=stream: s, where.hostname, where.port, ssl=tls)
-        await asyncio.wait_for(stream.ready.wait(), 10)
+        await asyncio.wait_for(stream.ready.wait(), 30)
         streams.append(stream)
     print("recording", flush=True)
     start_s, interval_s = loop.time() + 0.2, 1 / RATE / pace

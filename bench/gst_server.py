@@ -1,6 +1,6 @@
 """The peer: gst-rtsp-server from Python, taking RECORD over TLS into fragmented MP4 files.
 
-`gst_server.py PORT FOLDER CERT KEY` runs until it is killed.
+`gst_server.py PORT FOLDER CERT KEY STREAMS` runs until it is killed.
 """
 
 import sys
@@ -13,7 +13,7 @@ gi.require_version("GstRtspServer", "1.0")
 from gi.repository import Gio, GLib, Gst, GstRtspServer  # noqa: E402
 
 
-def main(port: str, folder: str, cert: str, key: str) -> None:
+def main(port: str, folder: str, cert: str, key: str, streams: str) -> None:
     """Serve cam0 … cam99."""
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
@@ -25,7 +25,7 @@ def main(port: str, folder: str, cert: str, key: str) -> None:
     token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, "anonymous")
     auth.set_default_token(token)
     server.set_auth(auth)
-    for number in range(100):
+    for number in range(int(streams)):
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
         factory.set_eos_shutdown(True)  # the last fragment is written, too
@@ -45,4 +45,4 @@ def main(port: str, folder: str, cert: str, key: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:5])
+    main(*sys.argv[1:6])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.peers import listens
+from bench.peers import listening
 from support.site import free_port, wait_until
 
 JANUS = "Janus"
@@ -52,16 +52,12 @@ def janus(folder: Path) -> Iterator[LivePeer | str]:
     )
     command = [binary, "--configs-folder", str(folder), "--disable-colors"]
     command += ["--config", str(folder / "janus.jcfg"), "--log-file", str(folder / "janus.log")]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            wait_until("Janus listens", lambda: listens(server.pid, http))
-            url = f"http://127.0.0.1:{http}/janus"
-            how = {"kind": "janus", "url": url, "stream": 1}
-            peer = LivePeer(JANUS, how, f"{url}/info", server.pid)
-            with fed(peer, str(rtp), "-"):
-                yield peer
-        finally:
-            server.terminate()
+    with listening(command, http) as server:
+        url = f"http://127.0.0.1:{http}/janus"
+        how = {"kind": "janus", "url": url, "stream": 1}
+        peer = LivePeer(JANUS, how, f"{url}/info", server.pid)
+        with fed(peer, str(rtp), "-"):
+            yield peer
 
 
 @contextlib.contextmanager
@@ -78,16 +74,12 @@ def mediamtx(folder: Path) -> Iterator[LivePeer | str]:
         f"webrtcAddress: 127.0.0.1:{http}\nwebrtcLocalUDPAddress: :{udp}\n"
         "paths:\n  all_others:\n"
     )
-    with subprocess.Popen([binary, str(config)], stdout=subprocess.DEVNULL) as server:
-        try:
-            wait_until("MediaMTX listens", lambda: listens(server.pid, rtsp))
-            how = {"kind": "whep", "url": f"http://127.0.0.1:{http}/camera/whep"}
-            page = f"http://127.0.0.1:{http}/camera"
-            peer = LivePeer("MediaMTX (WHEP)", how, page, server.pid)
-            with fed(peer, str(free_udp_port()), f"rtsp://127.0.0.1:{rtsp}/camera"):
-                yield peer
-        finally:
-            server.terminate()
+    with listening([binary, str(config)], rtsp) as server:
+        how = {"kind": "whep", "url": f"http://127.0.0.1:{http}/camera/whep"}
+        page = f"http://127.0.0.1:{http}/camera"
+        peer = LivePeer("MediaMTX (WHEP)", how, page, server.pid)
+        with fed(peer, str(free_udp_port()), f"rtsp://127.0.0.1:{rtsp}/camera"):
+            yield peer
 
 
 PEERS = (janus, mediamtx)

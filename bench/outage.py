@@ -12,13 +12,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
 
 from bench.cost import measure as cost
-from bench.peers import listens
+from bench.peers import listening
 from bench.result import OURS, Missing, Plan, Plot, Point, Result, Row
 from bench.storage import make_clip, sending, stored, ucam
 from faults.chain import RATE, Chain
@@ -70,22 +71,27 @@ def measure(plan: Plan) -> Iterator[Row]:
 
 
 def _lost(plan: Plan) -> Iterator[Row]:
-    """All of them at once, the same cut for all."""
+    """All of them at once, the same cut for all; so often, side by side, each in its network."""
     if os.geteuid() != 0 or not shutil.which("nft"):
         yield Missing("outage", "Only root makes network namespaces, and nft cuts them.")
         return
     runs = plan.pick(full=plan.runs, quick=1)
     lost: dict[str, list[float]] = {}
     caught_up: list[float] = []
-    for _ in range(runs):
-        with tempfile.TemporaryDirectory() as name, Network() as network:
-            found, took_s = _cut(Path(name), network)
+    with ThreadPoolExecutor(runs) as threads:
+        measured = list(threads.map(_cut_once, range(runs)))
+    for found, took_s in measured:
         for who, seconds in found.items():
             lost.setdefault(who, []).append(seconds)
         caught_up.append(took_s)
     for who, values in lost.items():
         yield Result(LOST, who, f"s of {CUT_S}", tuple(values))
     yield Result(CATCH_UP, OURS, "s", tuple(caught_up), note="until its spool was empty")
+
+
+def _cut_once(_number: int) -> tuple[dict[str, float], float]:
+    with tempfile.TemporaryDirectory() as name, Network() as network:
+        return _cut(Path(name), network)
 
 
 def _cut(folder: Path, network: Network) -> tuple[dict[str, float], float]:
@@ -138,12 +144,8 @@ def missing_s(numbers: Sequence[int], least_s: float = 0) -> float:
 def _camera(network: Network) -> Iterator[None]:
     script = Path(__file__).with_name("gst_camera.py")
     command = [*network.under, sys.executable, str(script), str(CAMERA_PORT), "live", str(RATE)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as camera:
-        try:
-            wait_until("the camera listens", lambda: listens(camera.pid, CAMERA_PORT))
-            yield
-        finally:
-            camera.kill()
+    with listening(command, CAMERA_PORT):
+        yield
 
 
 def _recorders(folder: Path, network: Network) -> Iterator[Recorder]:
@@ -201,7 +203,8 @@ POINT = Point(
     RTSP camera (gst-rtsp-server, no TLS, by UDP, for with TCP that camera dies of the cut; same
     pictures); ffmpeg gives up after 5 s of silence and is started again a second later, as
     systemd would; motion tries again by itself. Every picture has a number in it; what is missing
-    between the first and the last in the files is lost. An IP camera keeps nothing, so no
+    between the first and the last in the files is lost. All runs stand side by side, each in a
+    network of its own. An IP camera keeps nothing, so no
     recorder that fetches can do better than the length of the cut; that is the point.""",
     measure,
     (Plot(LOST, f"Video lost by a cut of {CUT_S} s", "bars"),),

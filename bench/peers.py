@@ -1,13 +1,11 @@
-"""What a user could record with instead of `ucam storage`, configured as fairly as they allow.
-
-A peer that isn't on the PATH yields a sentence instead of a target.
-"""
+"""What a user could record with instead of `ucam storage`, configured as fairly as they allow."""
 
 import contextlib
-import shutil
+import itertools
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,72 +14,63 @@ import av
 from bench.storage import Target
 from support.site import free_port, wait_until
 
-Started = contextlib.AbstractContextManager[Target | str]
+Started = contextlib.AbstractContextManager[Target]
+END_S = 15
+# Below what Linux gives to connections (32768 and up).
+FIRST_PORT, LAST_PORT = 21_000, 32_000
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """`sizes`: the most streams that it is given. `pulls`: it fetches its streams from an RTSP
-    server by itself (`Target.urls` are then empty), instead of being sent to.
+    """`program`: what must be on the PATH. `start`: in a folder, for so many streams. Whose
+    `Target` has no URLs fetches its streams from an RTSP server, instead of being sent to.
     """
 
     name: str
-    sizes: int
+    program: str
     start: Callable[[Path, int], Started]
-    pulls: bool = False
 
 
 @contextlib.contextmanager
-def gst_rtsp_server(folder: Path, streams: int) -> Iterator[Target | str]:
+def gst_rtsp_server(folder: Path, streams: int) -> Iterator[Target]:
     """gst-rtsp-server, driven from Python as an application would."""
     cert, key = certificate(folder)
     port = free_port()
     script = Path(__file__).with_name("gst_server.py")
-    command = [sys.executable, str(script), str(port), str(folder), str(cert), str(key)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
-        try:
-            wait_until("gst-rtsp-server listens", lambda: listens(server.pid, port))
-            urls = [f"rtsps://127.0.0.1:{port}/cam{n}@shop.loc" for n in range(streams)]
-            yield Target([server.pid], urls, [""] * streams)
-        finally:
-            server.kill()
+    command = [sys.executable, str(script), *map(str, (port, folder, cert, key, streams))]
+    with listening(command, port) as server:
+        urls = [f"rtsps://127.0.0.1:{port}/cam{n}@shop.loc" for n in range(streams)]
+        yield Target([server.pid], urls, [""] * streams)
 
 
 @contextlib.contextmanager
-def ffmpeg(folder: Path, streams: int) -> Iterator[Target | str]:
+def ffmpeg(folder: Path, streams: int) -> Iterator[Target]:
     """ffmpeg as a server: it takes one stream and has no TLS there."""
-    servers: list[subprocess.Popen[bytes]] = []
-    ports: list[int] = []
-    while len(ports) < streams:
-        if (port := free_port()) not in ports:
-            ports.append(port)
-    for number, port in enumerate(ports):
-        url = f"rtsp://127.0.0.1:{port}/cam{number}"
-        command = ["ffmpeg", "-v", "error", "-rtsp_flags", "listen", "-i", url, "-c", "copy"]
-        segments = ["-f", "segment", "-segment_time", "60", str(folder / f"cam{number}-%03d.mp4")]
-        servers.append(
-            subprocess.Popen(
-                [*command, *segments], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-        )
-    try:
+    ports = list(itertools.islice(_quiet_ports(), streams))
+    urls = [f"rtsp://127.0.0.1:{port}/cam{number}" for number, port in enumerate(ports)]
+    with contextlib.ExitStack() as stack:
+        servers: list[subprocess.Popen[bytes]] = []
+        for number, url in enumerate(urls):
+            command = ["ffmpeg", "-v", "error", "-rtsp_flags", "listen", "-i", url, "-c", "copy"]
+            files = str(folder / f"cam{number}-%03d.mp4")
+            segments = ["-f", "segment", "-segment_time", "60", files]
+            servers.append(stack.enter_context(started([*command, *segments])))
         for server, port in zip(servers, ports, strict=True):
-            wait_until("ffmpeg listens", lambda s=server, p=port: listens(s.pid, p))
-        urls = [f"rtsp://127.0.0.1:{port}/cam{n}" for n, port in enumerate(ports)]
+            wait_until("ffmpeg listens", lambda s=server, p=port: listens(s.pid, p), 120)
         yield Target([server.pid for server in servers], urls, [""] * streams)
-    finally:
-        for server in servers:
-            server.terminate()
-            server.wait()
+
+
+def _quiet_ports() -> Iterator[int]:
+    """Free ports that no connection is given by the system: many, between asking and listening."""
+    for port in range(FIRST_PORT, LAST_PORT):
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            yield port
 
 
 @contextlib.contextmanager
-def mediamtx(folder: Path, streams: int) -> Iterator[Target | str]:
+def mediamtx(folder: Path, streams: int) -> Iterator[Target]:
     """MediaMTX that records everything, fragments of a second as ours."""
-    binary = shutil.which("mediamtx")
-    if binary is None:
-        yield "mediamtx is not on the PATH."
-        return
     cert, key = certificate(folder)
     port = free_port()
     settings = f"""
@@ -105,25 +94,17 @@ def mediamtx(folder: Path, streams: int) -> Iterator[Target | str]:
     (folder / "mediamtx.yml").write_text(
         "\n".join(line.removeprefix(" " * 8) for line in settings.splitlines())
     )
-    command = [binary, str(folder / "mediamtx.yml")]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        try:
-            wait_until("MediaMTX listens", lambda: listens(server.pid, port))
-            urls = [f"rtsps://127.0.0.1:{port}/cam{number}" for number in range(streams)]
-            yield Target([server.pid], urls, [""] * streams)
-        finally:
-            server.terminate()
+    command = ["mediamtx", str(folder / "mediamtx.yml")]
+    with listening(command, port) as server:
+        urls = [f"rtsps://127.0.0.1:{port}/cam{number}" for number in range(streams)]
+        yield Target([server.pid], urls, [""] * streams)
 
 
 @contextlib.contextmanager
-def motion(folder: Path, streams: int) -> Iterator[Target | str]:
+def motion(folder: Path, streams: int) -> Iterator[Target]:
     """motion that records all the time, coded pictures as they come (movie_passthrough); it
     decodes them all the same, to look for motion.
     """
-    binary = shutil.which("motion")
-    if binary is None:
-        yield "motion is not on the PATH."
-        return
     with rtsp_camera(folder) as camera:
         (folder / "motion").mkdir()
         lines = [
@@ -141,25 +122,18 @@ def motion(folder: Path, streams: int) -> Iterator[Target | str]:
             )
             lines.append(f"camera {name}")
         (folder / "motion.conf").write_text("\n".join(lines) + "\n")
-        command = [binary, "-n", "-c", str(folder / "motion.conf")]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as it:
-            try:
-                wait_until(
-                    "motion writes",
-                    lambda: len(list((folder / "motion").iterdir())) >= streams,
-                    60,
-                )
-                yield Target([it.pid], [], [])
-            finally:
-                it.terminate()
-                it.wait()
+        command = ["motion", "-n", "-c", str(folder / "motion.conf")]
+        with started(command) as it:
+            files = folder / "motion"
+            wait_until("motion writes", lambda: len(list(files.iterdir())) >= streams, 60)
+            yield Target([it.pid], [], [])
 
 
 PEERS = (
-    Peer("gst-rtsp-server", 10, gst_rtsp_server),
-    Peer("ffmpeg -f segment (no TLS)", 40, ffmpeg),
-    Peer("MediaMTX", 200, mediamtx),
-    Peer("motion (no TLS)", 1, motion, pulls=True),
+    Peer("gst-rtsp-server", "python3", gst_rtsp_server),
+    Peer("ffmpeg -f segment (no TLS)", "ffmpeg", ffmpeg),
+    Peer("MediaMTX", "mediamtx", mediamtx),
+    Peer("motion (no TLS)", "motion", motion),
 )
 
 
@@ -173,12 +147,31 @@ def rtsp_camera(folder: Path) -> Iterator[str]:
     subprocess.run([*copy, str(film)], check=True)
     port = free_port()
     script = Path(__file__).with_name("gst_camera.py")
-    with subprocess.Popen([sys.executable, str(script), str(port), str(film)]) as server:
+    with listening([sys.executable, str(script), str(port), str(film)], port):
+        yield f"rtsp://127.0.0.1:{port}/camera"
+
+
+@contextlib.contextmanager
+def started(command: Sequence[str]) -> "Iterator[subprocess.Popen[bytes]]":
+    """A program as long as the block: it is asked to end, and made to after a while."""
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
         try:
-            wait_until("the camera listens", lambda: listens(server.pid, port))
-            yield f"rtsp://127.0.0.1:{port}/camera"
+            yield process
         finally:
-            server.kill()
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(END_S)
+            process.kill()
+
+
+@contextlib.contextmanager
+def listening(command: Sequence[str], port: int) -> "Iterator[subprocess.Popen[bytes]]":
+    """The same of a server, from when it listens on a TCP port."""
+    with started(command) as server:
+        wait_until(f"{command[0]} listens", lambda: listens(server.pid, port))
+        yield server
 
 
 def listens(pid: int, port: int) -> bool:

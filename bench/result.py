@@ -16,7 +16,7 @@ class Plan:
 
     quick: bool = False
     runs: int = 5
-    seconds: float = 10.0
+    seconds: float = 4.0
 
     @classmethod
     def short(cls) -> "Plan":

@@ -141,7 +141,7 @@ def sending_s(plan: Plan) -> float:
 
 def stored(storage: StorageProcess) -> int:
     """How many access units the closed files hold."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while list(storage.root.rglob("*.part")) and time.monotonic() < deadline:
         time.sleep(0.1)
     total = 0

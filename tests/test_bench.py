@@ -108,7 +108,7 @@ def test_a_full_run_is_not_called_short(tmp_path: Path) -> None:
     point = Point("outage", "Outage", "Cut.", nothing)
     text = page(tmp_path, point, [result("ucam", 1)], Plan()).read_text()
     assert "Not a full run" not in text
-    assert "5 runs of 10 s." in text
+    assert "5 runs of 4 s." in text
 
 
 def test_values_are_kept(tmp_path: Path) -> None:

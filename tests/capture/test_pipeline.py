@@ -6,7 +6,8 @@ import time
 from itertools import pairwise
 
 from ucam.capture.coded import Picture
-from ucam.capture.pipeline import PIPE_BYTES, Pipeline
+from ucam.capture.pipe import PIPE_BYTES
+from ucam.capture.pipeline import Pipeline
 from ucam.capture.sources import H264_CAPS, SINK
 
 # Noise of 3 MB a second: the pipe is full in a moment.

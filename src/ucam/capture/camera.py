@@ -47,7 +47,7 @@ class Captured:
 
 class Camera:
     """Captures as `video` and `audio` say and hands every access unit to `on_captured`, in the
-    loop.
+    loop: at once while it is `watched`, else within a moment.
     """
 
     def __init__(
@@ -57,9 +57,11 @@ class Camera:
         audio: Audio | None = None,
         machine: Machine | None = None,
         system_clock: SystemClock | None = None,
+        watched: Callable[[], bool] = lambda: True,
     ) -> None:
         self._video = video
         self._on_captured = on_captured
+        self._watched = watched
         self._machine: Machine = machine or ThisMachine()
         self._system_clock = system_clock or SystemClock()
         self._pipeline: Pipeline[Picture] | None = None
@@ -141,6 +143,7 @@ class Camera:
                 on_end,
                 loops=source.loops,
                 fragment=self._video.source.startswith("gst:"),
+                waited_for=self._is_waited_for,
             )
         except (SourceError, EncoderError, PipelineError) as error:
             raise NoSource(str(error)) from None
@@ -149,6 +152,10 @@ class Camera:
         self._drift = Drift() if source.gives == "H264 or H265" else None
         self._clock = CaptureClock(*self._system_clock.read())
         return pipeline
+
+    def _is_waited_for(self) -> bool:
+        # An IP camera's clock is followed by when its pictures come; sound comes beside them.
+        return self._watched() or self._drift is not None or self.microphone is not None
 
     async def _choose_encoder(self, needed: bool) -> None:
         # Without an encoder of our own a viewer starts with the pictures since the last keyframe.

@@ -6,8 +6,12 @@ as GStreamer writes them as text. Without checksums: pipes lose nothing.
 
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _HEADER = struct.Struct(">BBBxHIQQQQH14xHH")
+# Of it what is read: version, kind, length, time stamp, flags.
+_READ = struct.Struct(">B3xHIQ24xH18x")
+_HEADER_BYTES = _HEADER.size
 _VERSION = (1, 0)
 _NONE = (1 << 64) - 1
 _BUFFER, _CAPS, _EVENT = 1, 2, 64
@@ -30,8 +34,7 @@ class Broken(ValueError):  # noqa: N818 - the pipe is
     """What was read is no GDP."""
 
 
-@dataclass(frozen=True, slots=True)
-class Buffer:
+class Buffer(NamedTuple):
     """`pts_ns`: None where it has none. `delta`: it depends on those before it."""
 
     data: bytes
@@ -69,16 +72,15 @@ class Parser:
             data = self._rest + data
         found: list[Packet] = []
         start, size = 0, len(data)
-        while size - start >= _HEADER.size:
-            major, _, _, kind, length, pts_ns, _, _, _, flags, _, _ = _HEADER.unpack_from(
-                data, start
-            )
+        while size - start >= _HEADER_BYTES:
+            major, kind, length, pts_ns, flags = _READ.unpack_from(data, start)
             if major != _VERSION[0] or length > self._max_payload:
                 raise Broken(f"version {major}, {length} bytes")
-            end = start + _HEADER.size + length
+            begin = start + _HEADER_BYTES
+            end = begin + length
             if end > size:
                 break
-            payload = data[start + _HEADER.size : end]
+            payload = data[begin:end]
             if kind == _BUFFER:
                 time_ns = None if pts_ns == _NONE else pts_ns
                 found.append(Buffer(payload, time_ns, bool(flags & DELTA_UNIT)))

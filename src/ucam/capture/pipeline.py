@@ -5,8 +5,6 @@ picture compares with `time.monotonic_ns()` and with what other pipelines give.
 """
 
 import asyncio
-import contextlib
-import fcntl
 import logging
 import os
 import time
@@ -16,16 +14,12 @@ from typing import Any, Generic, TypeVar
 from ucam.capture import counter, gdp
 from ucam.capture.coded import Coded, Format, read_format
 from ucam.capture.gst import GLib, Gst, GstVideo, structure
+from ucam.capture.pipe import Pipe, new_pipe
 from ucam.capture.sources import DEPAYLOADERS, PARSERS, Gives
-from ucam.media.errors import MediaError
 
 _log = logging.getLogger(__name__)
 # Unsigned: from here on, a time is negative or none.
 BEFORE_ALL = 1 << 63
-# As much as Linux gives to anybody: when the loop is away for longer, the source waits.
-PIPE_BYTES = 1 << 20
-READ_BYTES = 1 << 16
-MAX_ITEM_BYTES = 1 << 26
 
 
 class PipelineError(ValueError):
@@ -69,8 +63,8 @@ class Pipeline(Generic[Item]):
 
     Both callbacks come in the event loop. `item`: what it gives. `name`: for people. `loops`: play
     a clip again when it ends. `fragment`: a text from the configuration, which may be no live
-    source. `on_the_second`: its running time counts from a full second of UTC. Raises
-    `PipelineError`.
+    source. `on_the_second`: its running time counts from a full second of UTC. `waited_for`:
+    whether somebody wants items at once. Raises `PipelineError`.
     """
 
     def __init__(
@@ -84,6 +78,7 @@ class Pipeline(Generic[Item]):
         loops: bool = False,
         fragment: bool = False,
         on_the_second: bool = False,
+        waited_for: Callable[[], bool] = lambda: True,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._item = item
@@ -101,9 +96,8 @@ class Pipeline(Generic[Item]):
             self._pipeline.set_start_time(Gst.CLOCK_TIME_NONE)
             self._pipeline.set_base_time(time.monotonic_ns() + 10**9 - time.time_ns() % 10**9)
         self._out = self._pipeline.get_by_name("out")
-        self._pipe, self._pipe_end = _new_pipe()
-        self._pipeline.get_by_name("pipe").set_property("fd", self._pipe_end)
-        self._parser = gdp.Parser(MAX_ITEM_BYTES)
+        self._ends = new_pipe()
+        self._pipeline.get_by_name("pipe").set_property("fd", self._ends[1])
         self._segment: Any = Gst.Segment()
         self._listening: list[tuple[Any, int]] = []
         self._probes: list[tuple[Any, int]] = []
@@ -118,7 +112,7 @@ class Pipeline(Generic[Item]):
             self._loop_by_seeks()
         self._bus = self._pipeline.get_bus()
         self._loop.add_reader(self._bus.get_pollfd().fd, self._read_bus)
-        self._loop.add_reader(self._pipe, self._read_pipe)
+        self._pipe = Pipe(self._ends[0], self._take, self._end, waited_for)
 
     async def start(self) -> None:
         """Set it going; what fails comes by `on_end`."""
@@ -137,7 +131,7 @@ class Pipeline(Generic[Item]):
         """Take it down. Nothing is called back afterwards."""
         self._on_end = None
         self._loop.remove_reader(self._bus.get_pollfd().fd)
-        self._loop.remove_reader(self._pipe)
+        self._pipe.stop()
         await asyncio.to_thread(self._pipeline.set_state, Gst.State.NULL)
         # GObject's closures hold us and we hold their objects: Python's collector can't see
         # through that, and what the elements hold would stay.
@@ -148,28 +142,16 @@ class Pipeline(Generic[Item]):
         self._listening.clear()
         self._probes.clear()
         self._pipeline = self._out = self._paced = self._bus = None
-        os.close(self._pipe)
-        os.close(self._pipe_end)
+        for end in self._ends:
+            os.close(end)
 
     def force_keyframe(self) -> None:
-        """Ask the encoder, wherever it is upstream, for a keyframe now."""
+        """Ask the encoder, wherever it is upstream, for a keyframe now; somebody waits for it."""
         if self._on_end is None:
             return
+        self._pipe.hurry()
         event = GstVideo.video_event_new_upstream_force_key_unit(Gst.CLOCK_TIME_NONE, True, 0)
         self._out.get_static_pad("sink").push_event(event)
-
-    def _read_pipe(self) -> None:
-        while self._on_end is not None:
-            try:
-                data = os.read(self._pipe, READ_BYTES)
-                for found in self._parser.feed(data):
-                    self._take(found)
-            except BlockingIOError:
-                return
-            except (gdp.Broken, MediaError) as error:
-                self._end(f"what it gives can't be understood: {error}")
-            if len(data) < READ_BYTES:
-                return
 
     def _take(self, found: gdp.Packet) -> None:
         match found:
@@ -198,7 +180,7 @@ class Pipeline(Generic[Item]):
                     _log.debug("%s: %s", message.src.get_name(), debug)
                     self._end(f"{error.message.rstrip('.')} ({message.src.get_name()})")
                 case Gst.MessageType.EOS:
-                    self._read_pipe()
+                    self._pipe.read()
                     self._end("the stream ended")
                 case Gst.MessageType.ASYNC_DONE if self._paced is not None:
                     # It would run as fast as it can.
@@ -276,15 +258,5 @@ class Pipeline(Generic[Item]):
     def _end(self, reason: str) -> None:
         if self._on_end is not None:
             on_end, self._on_end = self._on_end, None
+            self._pipe.stop()
             on_end(reason)
-
-
-def _new_pipe() -> tuple[int, int]:
-    """To read, and to write."""
-    reading, writing = os.pipe()
-    for end in (reading, writing):
-        # fdsink waits by poll, which a stop ends; a write that waits would never end.
-        os.set_blocking(end, False)
-    with contextlib.suppress(OSError):  # a user may have so many large ones
-        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-    return reading, writing

@@ -29,6 +29,8 @@ MAX_TRANSPORT_BYTES = 256_000
 # The same in the kernel, beside what is under way: its own limit is megabytes, which a slow line
 # carries for half a minute, while a question for what is durable waits behind them.
 MAX_UNSENT_BYTES = 64_000
+# So many pictures that wait go as one piece.
+MOST_AT_ONCE = 8
 # A connection that held on for so long was a good one: the next try comes soon again. Two cameras
 # with one JID replace each other at storage, and must not do so several times a second.
 GOOD_AFTER_S = 20.0
@@ -176,7 +178,7 @@ class Sender:
             self.fault = None
             self._set_connected(True)
             for item in early:
-                self._send(connection, session, item)
+                connection.write(connection.publisher.frame(*session.packets(item.unit)))
             await self._send_run(connection, session)
         finally:
             self._connection = None
@@ -225,14 +227,27 @@ class Sender:
                 # The end, another run, or a hole: the last two want an ANNOUNCE of their own.
                 await self._end_session(connection, session)
             else:
-                self._spool.take()
-                self._send(connection, session, item)
+                self._write_with_more(connection, session, item)
                 await connection.writer.drain()
                 if self._spool.is_behind:
                     await asyncio.sleep(0)  # whatever else happens here comes first
 
-    def _send(self, connection: Connection, session: Session, item: Spooled) -> None:
-        connection.write(connection.publisher.frame(*session.packets(item.unit)))
+    def _write_with_more(self, connection: Connection, session: Session, first: Spooled) -> None:
+        """With what is at hand behind it, as one piece: TLS and the kernel take several pictures
+        for little more than one.
+        """
+        self._spool.take()
+        parts = connection.publisher.framed(*session.packets(first.unit))
+        taken: list[Spooled] = []
+        room = MAX_TRANSPORT_BYTES - len(first.unit.data)
+        for item in self._spool.at_hand(MOST_AT_ONCE):
+            room -= len(item.unit.data)
+            if room < 0 or not session.goes_on_with(item):
+                break
+            parts += connection.publisher.framed(*session.packets(item.unit))
+            taken.append(item)
+        self._spool.take_all(taken)
+        connection.write(b"".join(parts))
 
     async def _end_session(self, connection: Connection, session: Session) -> None:
         """Say that the run is over; storage hangs up when it has read that (see `events`)."""

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 from ucam.base import config as config_files
-from ucam.base.service import Fault, Stop
+from ucam.base.service import Fault, Stop, spare_the_collector
 from ucam.capture import metrics
 from ucam.capture.address import AddressError, KnownStorage
 from ucam.capture.camera import Camera, Captured
@@ -53,7 +53,11 @@ class Capture:
             boot=self._system_clock.boot,
         )
         self.camera = Camera(
-            config.video, self._captured, config.audio, system_clock=self._system_clock
+            config.video,
+            self._captured,
+            config.audio,
+            system_clock=self._system_clock,
+            watched=lambda: bool(self.presence.calls.count),
         )
         self.sender = Sender(
             device.jid,
@@ -204,6 +208,7 @@ async def serve(config: CaptureConfig, stop: Stop) -> None:
     time.tzset()
     capture = Capture(config)
     stop.on_reload(lambda: _reload(capture, stop))
+    spare_the_collector()
     async with asyncio.TaskGroup() as tasks:
         rest = tasks.create_task(capture.run())
         camera = tasks.create_task(capture.camera.run())

@@ -34,6 +34,8 @@ def nals(data: bytes | memoryview) -> Iterator[memoryview]:
 
 def is_whole(data: bytes) -> bool:
     """Whether length-prefixed data holds NAL units, each with the length that it says."""
+    if is_one(data):
+        return True
     position, end = 0, len(data)
     while position + 4 < end:
         (length,) = _LENGTH.unpack_from(data, position)
@@ -41,6 +43,11 @@ def is_whole(data: bytes) -> bool:
             return False
         position += 4 + length
     return position == end > 0
+
+
+def is_one(data: bytes) -> bool:
+    """Whether length-prefixed data is one NAL unit, as most pictures are."""
+    return len(data) > 4 and int.from_bytes(data[:4]) + 4 == len(data)
 
 
 def split_annex_b(data: bytes | memoryview) -> list[bytes]:

@@ -59,11 +59,12 @@ class Packetizer(ABC):
             stamp = to_ntp64(unit.utc_us)
             extension = _NTP64.pack(ONE_BYTE, 3, self._ntp64_id << 4 | 7, stamp)
         payloads = self._payloads(unit, self._room - len(extension))
-        timestamp, last = rtp_timestamp & 0xFFFFFFFF, len(payloads) - 1
+        timestamp, left = rtp_timestamp & 0xFFFFFFFF, len(payloads)
         packets: list[bytes] = []
-        for index, payload in enumerate(payloads):
+        for payload in payloads:
+            left -= 1
             first = 0x90 if extension else 0x80
-            second = self._payload_type | (0x80 if index == last else 0)
+            second = self._payload_type if left else self._payload_type | 0x80
             head = HEAD.pack(first, second, self._sequence, timestamp, self._ssrc)
             packets.append(b"".join((head, extension, *payload)))
             self._sequence = (self._sequence + 1) & 0xFFFF
@@ -123,13 +124,16 @@ class NalPacketizer(Packetizer):
         """A NAL unit in at least two packets."""
 
     def _payloads(self, unit: AccessUnit, first_room: int) -> list[Payload]:
+        size = len(unit.data) - 4
+        if self.LEAST_BYTES <= size <= first_room and not unit.keyframe and h264.is_one(unit.data):
+            return [(memoryview(unit.data)[4:],)]
         nals: list[bytes | memoryview] = list(h264.nals(unit.data))
-        if any(len(nal) < self.LEAST_BYTES for nal in nals):
+        if nals and min(map(len, nals)) < self.LEAST_BYTES:
             raise BitstreamError("a NAL unit that is only a head")
-        kinds = [self._kind(nal) for nal in nals]
+        kinds = list(map(self._kind, nals))
         if unit.keyframe and self.SPS not in kinds:
             nals = [*self._parameter_sets, *nals]
-            kinds = [self._kind(nal) for nal in nals]
+            kinds = list(map(self._kind, nals))
         leading = next((n for n, kind in enumerate(kinds) if kind <= self.LAST_SLICE), len(kinds))
         payloads: list[Payload] = []
         if leading > 1:

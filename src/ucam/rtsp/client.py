@@ -123,13 +123,16 @@ class Publisher:
         """RTP packets as interleaved data, to be written behind `data_to_send()`. `channel`: as
         storage said in its answer to the first SETUP, when it is None.
         """
-        number = self._channels[0] if channel is None else channel
+        return b"".join(self.framed(packets, self._channels[0] if channel is None else channel))
+
+    def framed(self, packets: Iterable[bytes], channel: int) -> list[bytes]:
+        """The same in its parts, for who joins more of them."""
         parts: list[bytes] = []
         for packet in packets:
             if len(packet) > MAX_PACKET:
                 raise UsageError(f"a packet of {len(packet)} bytes cannot be interleaved")
-            parts += (_INTERLEAVED.pack(0x24, number, len(packet)), packet)
-        return b"".join(parts)
+            parts += (_INTERLEAVED.pack(0x24, channel, len(packet)), packet)
+        return parts
 
     def receive(self, data: bytes | bytearray | memoryview) -> list[Event]:
         """What these bytes bring. Never raises for what storage sends."""

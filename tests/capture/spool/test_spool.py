@@ -406,3 +406,34 @@ async def test_sound_on_the_disk_that_waits_for_the_next_picture_is_sent_after_a
             spool.take()
             sent.append((item.unit.number, item.unit.audio, item.unit.utc_us))
         assert sent == [(4, True, 410_000), (4, True, 510_000), (5, False, 500_000)]
+
+
+def test_what_is_at_hand_is_what_comes_next() -> None:
+    async def scenario() -> None:
+        spool = Spool(100 * COST)
+        assert spool.at_hand(5) == []
+        add(spool, A, 0, 6)
+        first = await spool.poll()
+        assert first is not None
+        spool.take()
+        at_hand = spool.at_hand(3)
+        assert [item.unit.number for item in at_hand] == [1, 2, 3]
+        spool.take_all(at_hand[:2])
+        assert await taken(spool, 1) == numbers(A, 3, 3)
+        assert len(spool.at_hand(100)) == 3
+        spool.rewind()
+        assert await taken(spool) == numbers(A, 0, 6)
+
+    asyncio.run(scenario())
+
+
+def test_nothing_is_at_hand_before_its_time_is_known() -> None:
+    async def scenario() -> None:
+        spool = Spool(100 * COST, boot=BOOT)
+        add(spool, run("cccc", boot=BOOT), 0, 3)
+        assert spool.at_hand(10) == []
+        spool.clock_set(1_000_000)
+        times = [item.unit.utc_us for item in spool.at_hand(10)]
+        assert times == [unit(number).utc_us + 1_000_000 for number in range(4)]
+
+    asyncio.run(scenario())

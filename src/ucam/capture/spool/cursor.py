@@ -54,13 +54,27 @@ class Cursor:
             self._next += 1
         return memory.at(self._next) if self._next < memory.end else None
 
+    def at_hand(self, most: int) -> list[Spooled]:
+        """The next ones, as far as that is known at once: at most so many."""
+        memory, begin = self._memory, self._next
+        if self._reader is not None or begin < memory.confirmed:
+            return []
+        return [memory.at(position) for position in range(begin, min(begin + most, memory.end))]
+
     def take(self) -> None:
         """What `look` gave is being sent."""
         if self._reader is not None:
-            item = self._reader.ahead.popleft()
+            self._note(self._reader.ahead.popleft())
         else:
-            item = self._memory.at(self._next)
-            self._next += 1
+            self.take_all([self._memory.at(self._next)])
+
+    def take_all(self, items: list[Spooled]) -> None:
+        """So are these, the first ones that `at_hand` gave."""
+        self._next += len(items)
+        for item in items:
+            self._note(item)
+
+    def _note(self, item: Spooled) -> None:
         if not item.unit.audio:
             self._last = item.run.id, item.unit.number
 

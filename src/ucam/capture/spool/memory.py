@@ -22,6 +22,7 @@ class Memory:
 
     def __init__(self, max_bytes: int, gaps: Gaps) -> None:
         self._max_bytes = max_bytes
+        self._max_unit = min(max_bytes, MAX_UNIT_BYTES)
         self._gaps = gaps
         self._units: deque[Spooled] = deque()
         self._confirmed = 0  # how many of _units are confirmed, and kept for those behind them
@@ -90,12 +91,13 @@ class Memory:
 
     def append(self, item: Spooled) -> bool:
         """Keep an access unit. False when something was lost for want of memory."""
-        fits = item.cost <= min(self._max_bytes, MAX_UNIT_BYTES)
-        whole = not fits or self._make_room(item.cost)
-        if fits and (item.begins_group or not self._lost_group):
+        cost = item.cost
+        fits = cost <= self._max_unit
+        whole = not fits or self.bytes + cost <= self._max_bytes or self._make_room(cost)
+        if fits and (not self._lost_group or item.begins_group):
             self._lost_group = False
             self._units.append(item)
-            self.bytes += item.cost
+            self.bytes += cost
             return whole
         # What it refers to is missing, or what comes refers to it: the rest of the group goes.
         self._lost_group = True
@@ -117,15 +119,18 @@ class Memory:
         """
         if not self.knows(run):
             return 0
-        before, reached = self._confirmed, False
+        before, reached, position = self._confirmed, False, 0
         for position, item in enumerate(self._units):
+            unit = item.unit
             if item.run.id == run:
                 reached = True
-                if item.unit.number > number or self._awaits_next(position, number):
+                if unit.number > number or (unit.audio and self._awaits_next(position, number)):
                     break
             elif reached:
                 break
-            self._confirmed = max(self._confirmed, position + 1)
+        else:
+            position = len(self._units)
+        self._confirmed = max(before, position)
         count = self._confirmed - before
         if self._confirmed:
             self.spilled = False
@@ -137,7 +142,7 @@ class Memory:
         when its fragment ended nobody says: the next picture confirms it, if one follows.
         """
         item = self._units[position]
-        if not item.unit.audio or item.unit.number != number:
+        if item.unit.number != number:
             return False
         behind = islice(self._units, position, None)
         coming = next((each for each in behind if not each.unit.audio), None)
@@ -149,8 +154,9 @@ class Memory:
             end = self._next_group()
             if end is None or end > self._confirmed:
                 return
-            for _ in range(end):
-                self._pop()
+            self.bytes -= sum(self._units.popleft().cost for _ in range(end))
+            self.first += end
+            self._confirmed -= end
 
     def _next_group(self) -> int | None:
         """Where the second group of pictures begins."""
@@ -158,10 +164,8 @@ class Memory:
         return next(found, None)
 
     def _make_room(self, cost: int) -> bool:
-        """Drop the oldest groups if need be; whether nothing was lost by it."""
+        """Drop the oldest groups; whether nothing was lost by it."""
         full = self._max_bytes - cost
-        if self.bytes <= full:
-            return True
         enough = full - int(self._max_bytes * SLACK)
         whole = True
         # For the slack alone, the group that is being captured doesn't go.

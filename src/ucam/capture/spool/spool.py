@@ -176,9 +176,27 @@ class Spool:
         item = await self._cursor.look()
         return None if item is None else self._boots.timed(item)
 
+    def at_hand(self, most: int) -> list[Spooled]:
+        """What `peek` would give next and next again, with nothing to wait for: at most so many,
+        none where times aren't known yet.
+        """
+        found = []
+        for item in self._cursor.at_hand(most):
+            if item.run.boot is None:
+                found.append(item)
+            elif (timed := self._boots.timed(item)) is not None:
+                found.append(timed)
+            else:
+                break
+        return found
+
     def take(self) -> None:
         """What `peek` gave is being sent; it stays here until it is confirmed."""
         self._cursor.take()
+
+    def take_all(self, items: list[Spooled]) -> None:
+        """The same of these, the first ones that `at_hand` gave."""
+        self._cursor.take_all(items)
 
     @property
     def is_behind(self) -> bool:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ucam.capture.run import Run
 from ucam.media.access_unit import AccessUnit
@@ -18,8 +19,7 @@ TOO_LARGE = "a picture was too large to be kept"
 DAMAGED = "the camera's spool on disk is damaged"
 
 
-@dataclass(frozen=True, slots=True)
-class Spooled:
+class Spooled(NamedTuple):
     """An access unit, of pictures or of the sound beside them, and the run it belongs to."""
 
     run: Run
