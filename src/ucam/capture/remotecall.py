@@ -31,6 +31,9 @@ from ucam.capture.coded import Coded, Format, Picture
 _log = logging.getLogger(__name__)
 # A viewer whose network takes less than is captured: more than this is not kept for him.
 MAX_WAITING_BYTES = 1_000_000
+# Pictures that wait for the connection and are older than this would come as a burst of the past:
+# a fresh keyframe is there sooner.
+MAX_HELD_NS = 500_000_000
 MAX_CANDIDATES = 100
 # Pictures that are replayed to a new viewer follow each other this fast: he catches up at once.
 REPLAY_STEP_NS = 1_000_000
@@ -151,7 +154,7 @@ class RemoteCall:
             self._say(Candidate(text, line))
 
     def release(self) -> None:
-        """Send what was captured since the answer, from a keyframe on."""
+        """Send what was captured just before the connection, from a keyframe on."""
         held, self._held = self._held, []
         for picture, packet in held:
             self._push(picture, packet)
@@ -166,7 +169,7 @@ class RemoteCall:
         """A picture as it is captured; `packet`: as `gdp` writes it."""
         if self.connected:
             self._push(picture, packet)
-        elif self._answered:
+        else:
             self._hold(picture, packet)
 
     def sound(self, sound: Coded, packet: bytes) -> None:
@@ -175,10 +178,15 @@ class RemoteCall:
             self._sounds.write(sound, packet)
 
     def _hold(self, picture: Picture, packet: bytes) -> None:
-        if picture.keyframe or sum(len(one) for _, one in self._held) > MAX_WAITING_BYTES:
-            self._held.clear()
-        if picture.keyframe or self._held:
-            self._held.append((picture, packet))
+        held = self._held
+        if held and (
+            picture.keyframe
+            or picture.clock_ns - held[0][0].clock_ns > MAX_HELD_NS
+            or sum(len(one) for _, one in held) > MAX_WAITING_BYTES
+        ):
+            held.clear()
+        if picture.keyframe or held:
+            held.append((picture, packet))
 
     def _push(self, picture: Picture, packet: bytes) -> None:
         if self._over or (self._needs_keyframe and not picture.keyframe):
