@@ -112,14 +112,32 @@ export function Link({ to, ...rest }: LinkProps) {
   return <a href={to} onClick={click} {...rest} />;
 }
 
+/** Calls that begin before their pictures' place is there: about a window full. */
+const WARM_MOST = 9;
+
+/** Where a link leads to pictures: their calls begin. */
+function warm(target: EventTarget | null): void {
+  const link = target instanceof Element ? target.closest('a') : null;
+  if (!link || link.origin !== location.origin) return;
+  const camera = /^\/camera\/([^/]+)$/.exec(link.pathname)?.[1];
+  if (camera && !link.search) app.feed(decodeURIComponent(camera)).warm();
+  if (link.pathname !== '/') return;
+  const place = new URL(link.href).searchParams.get('location');
+  app.room
+    .sections()
+    .filter((section) => place === null || section.name === place)
+    .flatMap((section) => section.cameras)
+    .slice(0, WARM_MOST)
+    .forEach((one) => app.feed(one.jid).warm());
+}
+
 // A press takes a tenth of a second: the call is on its way when the finger is lifted.
 addEventListener('pointerdown', ({ target, button, pointerType }) => {
   // A finger may only be scrolling.
-  if (button !== 0 || pointerType !== 'mouse' || !(target instanceof Element)) return;
-  const link = target.closest('a[href^="/camera/"]');
-  const camera = /^\/camera\/([^/?]+)/.exec(link?.getAttribute('href') ?? '')?.[1];
-  if (camera) app.feed(decodeURIComponent(camera)).warm();
+  if (button === 0 && pointerType === 'mouse') warm(target);
 });
+// … and before the page that it leads to is drawn.
+addEventListener('click', ({ target }) => warm(target), { capture: true });
 
 export const cameraPath = (jid: string): string =>
   `/camera/${encodeURIComponent(jid).replaceAll('%40', '@')}`;

@@ -13,7 +13,8 @@ import type { Reel } from './reel.ts';
 import { useReel } from './reel.ts';
 import { ReelPicture } from './reel-picture.tsx';
 import { Me, Shell, Tabs } from './shell.tsx';
-import { Ends, useTimelineOn } from './timeline-view.tsx';
+import { Ends, TimeSlider } from './time-slider.tsx';
+import { useTimelineOn } from './timeline-view.tsx';
 import { useFetched } from './use-timeline.ts';
 
 /** Pictures in step, and cameras in one export. */
@@ -166,6 +167,7 @@ function RowLines({ cameras, chosen, reel, zone, now }: LinesProps) {
     line.current?.setRows(rows);
   });
   const day = dayOf(reel.moment, zone);
+  const whole = { from: day.start, to: day.end };
   const data = chosen[0] ? (reel.data.get(chosen[0].jid) ?? null) : null;
   const pick = (camera: Camera): void => {
     const next = chosen.includes(camera)
@@ -196,24 +198,17 @@ function RowLines({ cameras, chosen, reel, zone, now }: LinesProps) {
       </ul>
       <div class="tl">
         <canvas ref={canvas} aria-hidden="true" />
-        <input
-          class="sr"
-          type="range"
-          aria-label="Time of day"
-          min={day.start}
-          max={day.end}
-          step={10}
-          value={reel.moment}
-          aria-valuetext={`${hhmmss(reel.moment, zone)}, ${stateAt(data, reel.moment, now)}`}
-          onInput={(event) => reel.seek(Number(event.currentTarget.value))}
-          onKeyDown={(event) => {
-            if (event.key.startsWith('Arrow')) event.preventDefault();
-          }}
+        <TimeSlider
+          day={whole}
+          moment={reel.moment}
+          zone={zone}
+          state={stateAt(data, reel.moment, now)}
+          seek={reel.seek}
         />
         {reel.selection && (
           <Ends
             selection={reel.selection}
-            day={{ from: day.start, to: day.end }}
+            day={whole}
             zone={zone}
             change={reel.select}
           />
