@@ -22,7 +22,7 @@ const ROW_FOOT = 8;
 const HANDLE = 14;
 const PILLS_WIDTH = 500;
 
-const COLOURS = ['bg', 'ink', 'ink3', 'edge', 'tape', 'tapeL', 'care', 'lost', 'veil'] as const;
+const COLOURS = ['bg', 'line', 'ink', 'ink3', 'edge', 'tape', 'tapeL', 'care', 'lost', 'veil'] as const;
 export type Palette = Record<(typeof COLOURS)[number], string>;
 
 /** What there is to draw. */
@@ -256,6 +256,9 @@ export class TimelinePainter {
   #day({ day, dayData, window }: Scene, y: number): void {
     const c = this.#c;
     const width = this.#width;
+    // Of a day with little in it the ring alone would be a riddle.
+    c.fillStyle = this.#palette.line;
+    c.fillRect(0, y + OVER_TAPE / 2 - 0.5, width, 1);
     this.#tape(dayData, day, y, OVER_TAPE);
     const left = Math.min(width - 9, Math.max(1, toX(window.from, day, width)));
     const right = Math.min(width - 1, toX(window.to, day, width));

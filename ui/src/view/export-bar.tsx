@@ -75,7 +75,7 @@ export function ExportBar({ cameras, selection, zone, close }: Props) {
       </div>
       <div class="grow">
         {current ? (
-          <Progress job={current} />
+          <Progress job={current} zone={zone} />
         ) : (
           <Kind bundle={bundle} set={setBundle} />
         )}
@@ -155,7 +155,7 @@ function Kind({ bundle, set }: { bundle: boolean; set(bundle: boolean): void }) 
   );
 }
 
-function Progress({ job }: { job: ExportJob }) {
+function Progress({ job, zone }: { job: ExportJob; zone: string | null }) {
   const { parts } = job;
   const index = parts.findIndex(({ state }) => state === 'running');
   const part = parts[index];
@@ -167,7 +167,7 @@ function Progress({ job }: { job: ExportJob }) {
   const over = failed.length
     ? failed.map(({ why }) => why).join(' ')
     : done === parts.length
-      ? `Saved: ${done === 1 ? 'one file' : `${done} files`}.`
+      ? `Saved: ${done === 1 ? 'one file' : `${done} files`}.${endsBefore(job, zone)}`
       : 'Cancelled. Nothing was kept of what was not whole.';
   return (
     <>
@@ -193,6 +193,12 @@ function Progress({ job }: { job: ExportJob }) {
       </div>
     </>
   );
+}
+
+/** What is being written at this moment is in no file yet. */
+function endsBefore({ parts, span }: ExportJob, zone: string | null): string {
+  const until = Math.min(...parts.map((part) => part.until));
+  return until < span.to - 1 ? ` It ends at ${hhmmss(until, zone)}: newer is still being stored.` : '';
 }
 
 /** About how many bytes it will be, by what the cameras took so far. */
