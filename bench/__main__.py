@@ -20,6 +20,7 @@ from bench import (
     live,
     load,
     outage,
+    page,
     play,
     playback,
     recording,
@@ -40,6 +41,7 @@ POINTS = (
     index.POINT,
     capture.POINT,
     play.POINT,
+    page.POINT,
 )
 RESULTS = Path(__file__).with_name("results")
 
