@@ -86,9 +86,9 @@ async def test_from_the_last_keyframe_before_the_connection_on(watched: Watched)
 
 
 async def test_nothing_of_long_ago(watched: Watched) -> None:
-    for number in range(10):
+    for number in range(20):
         watched.picture(number, keyframe=number == 0)
     await watched.connect()
-    watched.picture(10)
-    watched.picture(11, keyframe=True)
-    assert await watched.until(11) == [11]
+    watched.picture(20)
+    watched.picture(21, keyframe=True)
+    assert await watched.until(21) == [21]

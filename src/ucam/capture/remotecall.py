@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 MAX_WAITING_BYTES = 1_000_000
 # Pictures that wait for the connection and are older than this would come as a burst of the past:
 # a fresh keyframe is there sooner.
-MAX_HELD_NS = 500_000_000
+MAX_HELD_NS = 1_000_000_000
 MAX_CANDIDATES = 100
 # Pictures that are replayed to a new viewer follow each other this fast: he catches up at once.
 REPLAY_STEP_NS = 1_000_000

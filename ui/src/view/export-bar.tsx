@@ -195,10 +195,13 @@ function Progress({ job, zone }: { job: ExportJob; zone: string | null }) {
   );
 }
 
+/** Told from this on, s: the last seconds are on their way always. */
+const TOLD_SECONDS = 5;
+
 /** What is being written at this moment is in no file yet. */
 function endsBefore({ parts, span }: ExportJob, zone: string | null): string {
   const until = Math.min(...parts.map((part) => part.until));
-  return until < span.to - 1 ? ` It ends at ${hhmmss(until, zone)}: newer is still being stored.` : '';
+  return until < span.to - TOLD_SECONDS ? ` It ends at ${hhmmss(until, zone)}: newer is still being stored.` : '';
 }
 
 /** About how many bytes it will be, by what the cameras took so far. */
