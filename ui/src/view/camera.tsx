@@ -58,7 +58,8 @@ function CameraView({ camera, title }: ViewProps) {
   const { live } = desk;
   const calm = useCalm();
   const way = useWay(camera.storage, !live);
-  const route = live ? feed.state === 'live' && feed.route : way;
+  const connecting = live && state === 'connecting' ? 'connecting' : null;
+  const route = connecting ?? (live ? feed.state === 'live' && feed.route : way);
   useSecondClick(desk.fullScreen);
   return (
     <Shell
@@ -175,8 +176,13 @@ function useCalm(): boolean {
   return calm;
 }
 
-/** `route`: how the picture that is shown comes here. */
-function CameraHeader({ camera, title, now, route }: ViewProps & { now: number; route: Way | null }) {
+interface HeaderProps extends ViewProps {
+  now: number;
+  /** How the picture that is shown comes here. */
+  route: Way | 'connecting' | null;
+}
+
+function CameraHeader({ camera, title, now, route }: HeaderProps) {
   const others = watchersOf(camera.status?.viewers).map(personName);
   return (
     <>
