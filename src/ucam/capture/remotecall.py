@@ -161,6 +161,7 @@ class RemoteCall:
 
     def replay(self, pictures: list[Picture]) -> None:
         """Begin with pictures of the past (from a keyframe), squeezed into the last moments."""
+        self._held.clear()
         for left, picture in zip(range(len(pictures), 0, -1), pictures, strict=True):
             pts_ns = pictures[-1].clock_ns - (left - 1) * REPLAY_STEP_NS
             self._push(picture, gdp.buffer(picture.data, pts_ns, delta=not picture.keyframe))

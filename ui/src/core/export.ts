@@ -179,10 +179,10 @@ export class ExportJob {
     if (!this.bundle) return end;
     const query = `from=${formatTime(end - 1)}&to=${formatTime(end)}`;
     const path = `/cameras/${segment(jid)}/chunks?${query}`;
-    const { chunks } = await patient(
-      () => channel.json<{ chunks: ChunkEntry[] }>(path, this.#stop.signal),
-      this.#stop.signal,
-    );
+    const { signal } = this.#stop;
+    const { status, body } = await patient(() => channel.request(path, { signal }), signal);
+    if (status !== 200) throw new ExportError(String(status));
+    const { chunks } = JSON.parse(new TextDecoder().decode(body)) as { chunks: ChunkEntry[] };
     const open = chunks.find((chunk) => chunk.open);
     const closed = open ? parseTime(open.start) - JUST_BEFORE : end;
     if (closed <= from) throw new ExportError('open');
