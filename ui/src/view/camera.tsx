@@ -27,7 +27,19 @@ export function CameraPage({ jid }: { jid: string }) {
     return <CameraView key={jid} camera={camera} title={section.title} />;
   }
   return (
-    <Shell page="live" title="Camera" header={<Me />}>
+    <Shell
+      page="live"
+      title="Camera"
+      header={
+        <>
+          <Link to="/" class="tool back" aria-label="Back to Live">
+            <Icon name="back" />
+          </Link>
+          <span class="grow" />
+          <Me />
+        </>
+      }
+    >
       {app.room.welcomed ? (
         <div class="empty">
           <h1 class="say">This camera is not shared with you.</h1>

@@ -23,7 +23,10 @@ export function ExportBar({ cameras, selection, zone, close }: Props) {
   const [, again] = useState(0);
   const [declined, setDeclined] = useState('');
   const job = useRef<ExportJob | null>(null);
+  const sheet = useRef<HTMLElement>(null);
   const bytes = useBytes(cameras, selection);
+  // On a phone it opens below the window.
+  useEffect(() => sheet.current?.scrollIntoView({ block: 'nearest' }), []);
   // Whoever leaves the page ends what only the page does.
   useEffect(() => () => job.current?.cancel(), []);
   // Other handles, other file: what was done before is done.
@@ -63,7 +66,7 @@ export function ExportBar({ cameras, selection, zone, close }: Props) {
   const length = selection.to - selection.from;
   const current = job.current;
   return (
-    <section class="bar" aria-label="Export">
+    <section class="bar" aria-label="Export" ref={sheet}>
       <div class="what">
         <b class="b">
           {spanExact(length)} from {cameras.length === 1 ? cameras[0]?.name : `${cameras.length} cameras`}

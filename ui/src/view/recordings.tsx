@@ -4,7 +4,7 @@ import type { Span } from '../core/library.ts';
 import type { Camera } from '../core/room.ts';
 import { stateAt } from '../core/scale.ts';
 import { dayOf, dayWords, hhmmss, parseTime } from '../core/time.ts';
-import { app, go, Icon, useNow, usePath, usePhone, useStore } from './base.tsx';
+import { app, go, Icon, Link, useNow, usePath, usePhone, useStore } from './base.tsx';
 import { Calendar } from './aside.tsx';
 import { Speed, Transport, ZoomChoice } from './controls.tsx';
 import { ExportBar } from './export-bar.tsx';
@@ -28,10 +28,29 @@ export function Recordings() {
   const sections = app.room.sections();
   if (app.room.welcomed && sections.some((section) => section.cameras.length)) return <Rows />;
   return (
-    <Shell page="recordings" title="Recordings" header={<Me />}>
-      <p class="m2" role="status">
-        {app.room.welcomed ? 'No camera yet.' : 'Connecting'}
-      </p>
+    <Shell
+      page="recordings"
+      title="Recordings"
+      header={
+        <>
+          <h1 class="h2">Recordings</h1>
+          <span class="grow" />
+          <Me />
+        </>
+      }
+    >
+      {app.room.welcomed ? (
+        <div class="empty">
+          <p class="say">No camera yet, and nothing recorded.</p>
+          <p>
+            <Link to="/">How to add one</Link>
+          </p>
+        </div>
+      ) : (
+        <p class="m2" role="status">
+          Connecting
+        </p>
+      )}
     </Shell>
   );
 }
