@@ -102,10 +102,13 @@ type LinkProps = Omit<AnchorHTMLAttributes<HTMLAnchorElement>, 'role' | 'href'> 
   children?: ComponentChildren;
 };
 
+const isPlain = ({ button, metaKey, ctrlKey, shiftKey }: MouseEvent): boolean =>
+  button === 0 && !metaKey && !ctrlKey && !shiftKey;
+
 /** A link inside the page; with a modifier key it is an ordinary one. */
 export function Link({ to, ...rest }: LinkProps) {
   const click = (event: MouseEvent): void => {
-    if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
+    if (!isPlain(event)) return;
     event.preventDefault();
     go(to);
   };
@@ -116,7 +119,9 @@ export function Link({ to, ...rest }: LinkProps) {
 const WARM_MOST = 9;
 
 /** Where a link leads to pictures: their calls begin. */
-function warm(target: EventTarget | null): void {
+function warm(event: MouseEvent): void {
+  const { target } = event;
+  if (!isPlain(event)) return;
   const link = target instanceof Element ? target.closest('a') : null;
   if (!link || link.origin !== location.origin) return;
   const camera = /^\/camera\/([^/]+)$/.exec(link.pathname)?.[1];
@@ -132,12 +137,12 @@ function warm(target: EventTarget | null): void {
 }
 
 // A press takes a tenth of a second: the call is on its way when the finger is lifted.
-addEventListener('pointerdown', ({ target, button, pointerType }) => {
+addEventListener('pointerdown', (event) => {
   // A finger may only be scrolling.
-  if (button === 0 && pointerType === 'mouse') warm(target);
+  if (event.pointerType === 'mouse') warm(event);
 });
 // … and before the page that it leads to is drawn.
-addEventListener('click', ({ target }) => warm(target), { capture: true });
+addEventListener('click', warm, { capture: true });
 
 export const cameraPath = (jid: string): string =>
   `/camera/${encodeURIComponent(jid).replaceAll('%40', '@')}`;
