@@ -21,6 +21,7 @@ from bench import (
     live,
     load,
     outage,
+    page,
     play,
     playback,
     recording,
@@ -42,6 +43,7 @@ POINTS = (
     index.POINT,
     capture.POINT,
     play.POINT,
+    page.POINT,
 )
 RESULTS = Path(__file__).with_name("results")
 

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page
 from bench import channel
 from bench.browser import chromium, opened, recorded_s, shop, sign_in, until
 from bench.calls import RELAYED, relayed_calls
-from bench.page import SEEK, UTC, WATCH
+from bench.in_page import SEEK, UTC, WATCH
 from bench.peers import certificate
 from bench.result import OURS, Missing, Plan, Plot, Point, Result, Row
 from bench.storage import Target, make_clip, sending

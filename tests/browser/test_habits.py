@@ -80,6 +80,15 @@ def test_nothing_jumps_while_it_loads(
     assert [one for one in others if NEARBY not in one] == [], "nothing from other hosts"
 
 
+def test_health_on_a_phone_does_not_jump_while_it_loads(page: Page, site: Site) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.add_init_script(MEASURE)
+    page.goto(f"{site.url}/health")
+    expect(page.get_by_text("storage checked")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("region", name="What happened")).to_be_visible()
+    assert page.evaluate("window.moved") < 0.1
+
+
 def test_a_link_names_camera_and_moment(page: Page, site: Site) -> None:
     wait_until("chunks", lambda: len(site.chunks("yard")) >= 2, 120)
     moment = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=20)

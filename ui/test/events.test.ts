@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fromNoticed, fromTimeline, ordered } from '../src/core/events.ts';
+import { fromNoticed, fromTimeline, gathered, ordered } from '../src/core/events.ts';
 import type { Camera } from '../src/core/room.ts';
 import { Room } from '../src/core/room.ts';
 import type { Location } from '../src/protocol.gen.ts';
 
 const NOW = Date.parse('2026-09-17T14:02:00Z') / 1000;
-const YARD = { jid: 'yard@shop.loc', name: 'Yard', zone: 'UTC' } as Camera;
+const YARD = { jid: 'yard@shop.loc', name: 'Yard', zone: 'UTC', peer: {} } as Camera;
 
 test('gaps with their reasons, and what arrived later', () => {
   const activity = { interval: 0, values: [] };
@@ -27,6 +27,40 @@ test('gaps with their reasons, and what arrived later', () => {
     [
       'recorded nothing for 6 min: the device restarted.',
       'kept 10 min on the device. All of it arrived.',
+    ],
+  );
+});
+
+test('what an offline camera misses is not lost yet', () => {
+  const activity = { interval: 0, values: [] };
+  const gaps = [{ from: NOW - 60, to: NOW, reason: 'The camera was not connected.' }];
+  const data = { from: NOW - 9000, to: NOW, spans: [], onDevice: [], later: [], activity, gaps };
+  assert.equal(fromTimeline(YARD, data)[0]?.kind, 'gap');
+  const [offline] = fromTimeline({ ...YARD, peer: null }, data);
+  assert.equal(offline?.kind, 'offline');
+  assert.match(offline?.text ?? '', /^went offline\. It keeps recording/);
+});
+
+test('looking again and again is told once, with how often', () => {
+  const line = (at: number, text: string) => ({ at, text });
+  const lines = [
+    line(NOW, 'watched Yard live.'),
+    line(NOW - 10, 'watched Till live.'),
+    line(NOW - 500, 'watched Yard live.'),
+    line(NOW - 1000, 'watched Yard live.'),
+    line(NOW - 1700, 'watched Yard live.'),
+    line(NOW - 1701, 'signed in.'),
+    line(NOW - 1702, 'signed in.'),
+  ];
+  const told = gathered(lines, ({ text }) => (text.startsWith('watched') ? text : null));
+  assert.deepEqual(
+    told.map(({ at, text }) => [NOW - at, text]),
+    [
+      [0, 'watched Yard live, 3 times.'],
+      [10, 'watched Till live.'],
+      [1700, 'watched Yard live.'],
+      [1701, 'signed in.'],
+      [1702, 'signed in.'],
     ],
   );
 });

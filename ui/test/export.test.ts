@@ -4,6 +4,7 @@ import type { Answer } from '../src/core/answers.ts';
 import { ChannelError } from '../src/core/answers.ts';
 import type { Sink } from '../src/core/export.ts';
 import { ExportJob } from '../src/core/export.ts';
+import { formatTime } from '../src/core/time.ts';
 import type { RecordingsChannel, RequestOptions } from '../src/core/recordings.ts';
 
 const SPAN = { from: 1_790_000_000, to: 1_790_000_060 };
@@ -15,9 +16,20 @@ class Store {
   status = 206;
   failures = 0;
   mostAtOnce = 0;
+  /** When the chunk that is being written began. */
+  open: string | null = null;
+  version = 'a';
   #now = 0;
 
+  #chunks(): Answer {
+    const closed = { open: false, start: '2026-09-21T00:00:00Z' };
+    const chunks = this.open ? [closed, { open: true, start: this.open }] : [closed];
+    const body = new TextEncoder().encode(JSON.stringify({ chunks }));
+    return { status: 200, headers: {}, body };
+  }
+
   async request(path: string, { range, signal }: RequestOptions = {}): Promise<Answer> {
+    if (path.includes('/chunks?')) return this.#chunks();
     this.asked.push(`${path} ${range}`);
     this.#now += 1;
     this.mostAtOnce = Math.max(this.mostAtOnce, this.#now);
@@ -27,7 +39,11 @@ class Store {
     if (this.failures-- > 0) throw new ChannelError('died');
     const [from, to] = range ?? [0, 0];
     const body = this.status === 206 ? FILE.slice(from, to + 1) : new Uint8Array();
-    const headers = { 'content-range': `bytes ${from}-${to}/1000`, 'content-type': 'video/mp4' };
+    const headers = {
+      'content-range': `bytes ${from}-${to}/1000`,
+      'content-type': 'video/mp4',
+      etag: this.version,
+    };
     return { status: this.status, headers, body };
   }
 }
@@ -113,6 +129,30 @@ test('what is not stored yet is not asked for: the file would grow meanwhile', a
   const early = job([store], false, () => {}, SPAN.from - 1);
   await early.made.run();
   assert.equal(early.made.parts[0]?.state, 'failed');
+});
+
+test('a bundle ends before the chunk that is still written: it would be another one meanwhile', async () => {
+  const store = new Store();
+  store.open = formatTime(SPAN.from + 40);
+  const { made } = job([store], true);
+  await made.run();
+  assert.match(store.asked[0] ?? '', /to=\S+:59\.999000Z&bundle=1/);
+  assert.equal(made.parts[0]?.state, 'done');
+  assert.ok((made.parts[0]?.until ?? 0) < SPAN.from + 40);
+  store.open = formatTime(SPAN.from - 1);
+  const early = job([store], true);
+  await early.made.run();
+  assert.match(early.made.parts[0]?.why ?? '', /still being written/);
+});
+
+test('a file that became another one of the same length is not patched together', async () => {
+  const store = new Store();
+  const { made, files } = job([store], false, (one) => {
+    if (one.share > 0.5) store.version = 'b';
+  });
+  await made.run();
+  assert.equal(made.parts[0]?.state, 'failed');
+  assert.equal(files[0]?.state, 'aborted');
 });
 
 test('cancelled: the file that is not whole is not kept', async () => {

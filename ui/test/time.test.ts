@@ -56,6 +56,21 @@ test('each moment of a day of a clock change belongs to that day', () => {
   }
 });
 
+test('a clock change counts from its very second, in a week that holds one', () => {
+  const changes: [string, string, number, number][] = [
+    ['Europe/Lisbon', '2026-03-29T01:00:00Z', 0, 3600],
+    ['Australia/Lord_Howe', '2026-10-03T15:30:00Z', 37_800, 39_600],
+    ['Africa/Casablanca', '2026-02-15T02:00:00Z', 3600, 0],
+    ['Africa/Casablanca', '2026-03-22T02:00:00Z', 0, 3600],
+  ];
+  for (const [zone, moment, before, after] of changes) {
+    assert.equal(zoneOffset(at(moment) - 0.001, zone), before, zone);
+    assert.equal(zoneOffset(at(moment), zone), after, zone);
+    assert.equal(zoneOffset(at(moment) + 3 * 86_400, zone), after, zone);
+    assert.equal(zoneOffset(at(moment) - 3 * 86_400, zone), before, zone);
+  }
+});
+
 test('offsets of the zone', () => {
   assert.equal(zoneOffset(at('2026-07-01T00:00:00Z'), 'Europe/Lisbon'), 3600);
   assert.equal(zoneOffset(at('2026-01-01T00:00:00.9Z'), 'America/New_York'), -5 * 3600);

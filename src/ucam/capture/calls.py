@@ -222,6 +222,8 @@ class Calls:
         viewer.call = call = RemoteCall(self._host, setup, self._handlers(viewer))
         try:
             await call.start()
+            # It is captured while the two ends find each other, and held until they have.
+            self._ask_for_keyframe()
             await viewer.wake.wait()
         finally:
             viewer.call = None

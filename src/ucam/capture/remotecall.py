@@ -33,6 +33,9 @@ from ucam.capture.coded import Coded, Format, Picture
 _log = logging.getLogger(__name__)
 # A viewer whose network takes less than is captured: more than this is not kept for him.
 MAX_WAITING_BYTES = 1_000_000
+# Pictures that wait for the connection and are older than this would come as a burst of the past:
+# a fresh keyframe is there sooner.
+MAX_HELD_NS = 1_000_000_000
 MAX_CANDIDATES = 100
 # Pictures that are replayed to a new viewer follow each other this fast: he catches up at once.
 REPLAY_STEP_NS = 1_000_000
@@ -157,13 +160,14 @@ class RemoteCall:
             self._say(Candidate(text, line))
 
     def release(self) -> None:
-        """Send what was captured since the answer, from a keyframe on."""
+        """Send what was captured just before the connection, from a keyframe on."""
         held, self._held = self._held, []
         for picture, packet in held:
             self._push(picture, packet)
 
     def replay(self, pictures: list[Picture]) -> None:
         """Begin with pictures of the past (from a keyframe), squeezed into the last moments."""
+        self._held.clear()
         for left, picture in zip(range(len(pictures), 0, -1), pictures, strict=True):
             pts_ns = pictures[-1].clock_ns - (left - 1) * REPLAY_STEP_NS
             self._push(picture, gdp.buffer(picture.data, pts_ns, delta=not picture.keyframe))
@@ -172,7 +176,7 @@ class RemoteCall:
         """A picture as it is captured; `packet`: as `gdp` writes it."""
         if self.connected:
             self._push(picture, packet)
-        elif self._answered:
+        else:
             self._hold(picture, packet)
 
     def sound(self, sound: Coded, packet: bytes) -> None:
@@ -181,10 +185,15 @@ class RemoteCall:
             self._sounds.write(sound, packet)
 
     def _hold(self, picture: Picture, packet: bytes) -> None:
-        if picture.keyframe or sum(len(one) for _, one in self._held) > MAX_WAITING_BYTES:
-            self._held.clear()
-        if picture.keyframe or self._held:
-            self._held.append((picture, packet))
+        held = self._held
+        if held and (
+            picture.keyframe
+            or picture.clock_ns - held[0][0].clock_ns > MAX_HELD_NS
+            or sum(len(one) for _, one in held) > MAX_WAITING_BYTES
+        ):
+            held.clear()
+        if picture.keyframe or held:
+            held.append((picture, packet))
 
     def _push(self, picture: Picture, packet: bytes) -> None:
         if self._over or (self._needs_keyframe and not picture.keyframe):

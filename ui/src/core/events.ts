@@ -37,6 +37,11 @@ export function fromTimeline(camera: Camera, data: TimelineData): Happened[] {
     .filter(({ from, to }) => to - from >= GAP_SECONDS && to > data.from)
     .map((gap): Happened => {
       const seconds = gap.to - gap.from;
+      if (!camera.peer && gap.to > data.to - GAP_SECONDS) {
+        // Not over, and nobody knows yet what it has kept.
+        const text = 'went offline. It keeps recording on the device while it has power.';
+        return { at: gap.from, kind: 'offline', mark: 'dev', ...about, text, seconds };
+      }
       const why = gap.reason ? `: ${lower(gap.reason).replace(/\.$/, '')}.` : '.';
       const text = `recorded nothing for ${span(seconds)}${why}`;
       return { at: gap.from, kind: 'gap', mark: 'none', ...about, text, seconds };
@@ -97,6 +102,33 @@ export function ordered(all: Happened[]): Happened[] {
       const key = `${Math.round(at)} ${jid} ${text}`;
       return !seen.has(key) && seen.add(key);
     });
+}
+
+/** What is repeated within this time of the last time is told once, s. */
+const SAME_SITTING = 600;
+
+/** Newest first: whoever looked at a camera ten times in a row has looked at it, ten times. */
+export function gathered<Line extends { at: number; text: string }>(
+  lines: Line[],
+  same: (line: Line) => string | null,
+): Line[] {
+  const last = new Map<string, { index: number; at: number; times: number }>();
+  const told: Line[] = [];
+  for (const line of lines) {
+    const key = same(line);
+    const before = key === null ? undefined : last.get(key);
+    if (before && before.at - line.at < SAME_SITTING) {
+      before.at = line.at;
+      before.times += 1;
+      const newest = told[before.index] as Line;
+      const text = `${line.text.replace(/\.$/, '')}, ${before.times} times.`;
+      told[before.index] = { ...newest, text };
+    } else {
+      if (key !== null) last.set(key, { index: told.length, at: line.at, times: 1 });
+      told.push(line);
+    }
+  }
+  return told;
 }
 
 export const within = (all: Happened[], { from, to }: Span): Happened[] =>

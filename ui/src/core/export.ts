@@ -1,14 +1,17 @@
 import { ChannelError } from './answers.ts';
 import { pause } from './backoff.ts';
+import type { ChunkEntry } from './chunks.ts';
 import type { Span } from './library.ts';
 import type { RecordingsChannel } from './recordings.ts';
 import { segment, StorageAway } from './recordings.ts';
-import { fileTime, formatTime } from './time.ts';
+import { fileTime, formatTime, parseTime } from './time.ts';
 
 /** Asked for at a time: what is in memory is twice this, however long the export. */
 const RANGE = 4 * 1024 * 1024;
 /** A storage that is away is waited for this long before the export fails. */
 const PATIENCE_MS = 120_000;
+/** Clear of a chunk's first moment, in spite of rounding, s. */
+const JUST_BEFORE = 0.001;
 
 /** Where a file goes; writes are awaited, so that nothing piles up. */
 export interface Sink {
@@ -30,6 +33,15 @@ export interface ExportCamera {
   stored: number | null;
 }
 
+interface Piece {
+  bytes: Uint8Array<ArrayBuffer>;
+  /** Of the whole file. */
+  total: number;
+  mime: string;
+  /** Changes when the file does. */
+  version: string;
+}
+
 export type PartState = 'waiting' | 'running' | 'done' | 'failed' | 'cancelled';
 
 export interface Part {
@@ -37,6 +49,8 @@ export interface Part {
   state: PartState;
   received: number;
   total: number | null;
+  /** Where the file ends, UTC seconds: what is newer isn't stored yet. */
+  until: number;
   /** A sentence when it failed. */
   why: string;
 }
@@ -65,6 +79,7 @@ export class ExportJob {
       state: 'waiting',
       received: 0,
       total: null,
+      until: span.to,
       why: '',
     }));
     this.span = span;
@@ -111,10 +126,11 @@ export class ExportJob {
     this.#changed();
     let sink: Sink | null = null;
     try {
+      part.until = await this.#end(part.camera);
       const first = await this.#ask(part, 0);
       part.total = first.total;
       sink = await this.#open(this.name(part.camera), first.mime, first.total);
-      await this.#pour(part, sink, first.bytes, first.total);
+      await this.#pour(part, sink, first);
       await sink.close();
       part.state = 'done';
     } catch (error) {
@@ -126,13 +142,9 @@ export class ExportJob {
   }
 
   /** While one range is written, the next is on its way; never more. */
-  async #pour(
-    part: Part,
-    sink: Sink,
-    first: Uint8Array<ArrayBuffer>,
-    total: number,
-  ): Promise<void> {
-    let bytes = first;
+  async #pour(part: Part, sink: Sink, first: Piece): Promise<void> {
+    const { total, version } = first;
+    let { bytes } = first;
     for (;;) {
       const next = part.received + bytes.length;
       const coming = next < total ? this.#ask(part, next) : null;
@@ -143,7 +155,7 @@ export class ExportJob {
       this.#changed();
       if (!coming) return;
       const answer = await coming;
-      if (answer.total !== total) throw new ExportError('changed');
+      if (answer.total !== total || answer.version !== version) throw new ExportError('changed');
       bytes = answer.bytes;
     }
   }
@@ -155,14 +167,32 @@ export class ExportJob {
     return `${plain}_${fileTime(this.span.from, zone)}${kind}`;
   }
 
-  async #ask(part: Part, from: number) {
-    const { channel, jid, stored } = part.camera;
+  /**
+   * Where a file must end so that it stays the same while it is fetched: at what is stored, and a
+   * bundle, which holds whole chunks, before the one that is still being written.
+   */
+  async #end({ channel, jid, stored }: ExportCamera): Promise<number> {
+    const { from, to } = this.span;
+    const end = Math.min(to, stored ?? to);
+    if (!channel) throw new ExportError('no-storage');
+    if (end <= from) throw new ExportError('404');
+    if (!this.bundle) return end;
+    const query = `from=${formatTime(end - 1)}&to=${formatTime(end)}`;
+    const path = `/cameras/${segment(jid)}/chunks?${query}`;
+    const { signal } = this.#stop;
+    const { status, body } = await patient(() => channel.request(path, { signal }), signal);
+    if (status !== 200) throw new ExportError(String(status));
+    const { chunks } = JSON.parse(new TextDecoder().decode(body)) as { chunks: ChunkEntry[] };
+    const open = chunks.find((chunk) => chunk.open);
+    const closed = open ? parseTime(open.start) - JUST_BEFORE : end;
+    if (closed <= from) throw new ExportError('open');
+    return Math.min(end, closed);
+  }
+
+  async #ask({ camera: { channel, jid }, until }: Part, from: number): Promise<Piece> {
     if (!channel) throw new ExportError('no-storage');
     const { signal } = this.#stop;
-    const { from: begin } = this.span;
-    const end = Math.min(this.span.to, stored ?? this.span.to);
-    if (end <= begin) throw new ExportError('404');
-    const query = `from=${formatTime(begin)}&to=${formatTime(end)}`;
+    const query = `from=${formatTime(this.span.from)}&to=${formatTime(until)}`;
     const path = `/cameras/${segment(jid)}/export?${query}${this.bundle ? '&bundle=1' : ''}`;
     const range: [number, number] = [from, from + this.#range - 1];
     const answer = await patient(() => channel.request(path, { range, signal }), signal);
@@ -170,7 +200,8 @@ export class ExportJob {
     const total = Number(/\/(\d+)$/.exec(answer.headers['content-range'] ?? '')?.[1]);
     if (!Number.isSafeInteger(total)) throw new ExportError('no-length');
     const mime = answer.headers['content-type'] ?? 'application/octet-stream';
-    return { bytes: answer.body as Uint8Array<ArrayBuffer>, total, mime };
+    const version = answer.headers['etag'] ?? '';
+    return { bytes: answer.body as Uint8Array<ArrayBuffer>, total, mime, version };
   }
 }
 
@@ -206,10 +237,12 @@ function words(error: unknown, camera: string): string {
       return `${camera}: too long for this browser, which keeps downloads in memory. Choose less.`;
     case '404':
       return `${camera} recorded nothing in this time.`;
+    case 'open':
+      return `${camera}: this is still being written. A bundle holds whole files: try again in a minute.`;
     case '409':
       return `${camera} changed its picture's format in this time: choose a part of it, or the bundle.`;
     case 'changed':
-      return `${camera}: the oldest of it was replaced meanwhile. Try again.`;
+      return `${camera}: its recordings changed meanwhile. Try again.`;
     default:
       return `${camera}: the storage could not make the file (${error.message}).`;
   }

@@ -64,19 +64,12 @@ const date = (seconds: number) => new Date(seconds * 1000);
 
 /** 14:02 */
 export function hhmm(seconds: number, zone: string | null): string {
-  return formatter(zone, 'hm', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }).format(
-    date(seconds),
-  );
+  return there(seconds, zone).toISOString().slice(11, 16);
 }
 
 /** 14:02:07 */
 export function hhmmss(seconds: number, zone: string | null): string {
-  return formatter(zone, 'hms', {
-    hour: '2-digit',
-    minute: '2-digit',
-    second: '2-digit',
-    hourCycle: 'h23',
-  }).format(date(seconds));
+  return there(seconds, zone).toISOString().slice(11, 19);
 }
 
 /** Thursday 17 September */
@@ -114,8 +107,63 @@ interface Wall {
   second: number;
 }
 
+/** A date whose UTC fields are what a clock in the zone shows. */
+function there(seconds: number, zone: string | null): Date {
+  return date(seconds + zoneOffset(seconds, zone));
+}
+
 /** What a wall clock in the zone shows at this moment. */
 export function wall(seconds: number, zone: string | null): Wall {
+  const shown = there(seconds, zone);
+  return {
+    year: shown.getUTCFullYear(),
+    month: shown.getUTCMonth() + 1,
+    day: shown.getUTCDate(),
+    hour: shown.getUTCHours(),
+    minute: shown.getUTCMinutes(),
+    second: shown.getUTCSeconds(),
+  };
+}
+
+/** No country changes its clocks twice within this time. */
+const WEEK = 7 * 86_400;
+
+/** Offsets before and from a moment on. */
+interface Change {
+  before: number;
+  at: number;
+  after: number;
+}
+
+/** By zone and week: asking the browser takes a tenth of a millisecond, and a month is asked of. */
+const changes = new Map<string, Change>();
+
+/** Seconds that the zone is ahead of UTC at this moment. */
+export function zoneOffset(seconds: number, zone: string | null): number {
+  const week = Math.floor(seconds / WEEK);
+  const key = `${zone ?? ''} ${week}`;
+  let change = changes.get(key);
+  if (!change) {
+    change = changeIn(week * WEEK, zone);
+    changes.set(key, change);
+  }
+  return seconds < change.at ? change.before : change.after;
+}
+
+function changeIn(from: number, zone: string | null): Change {
+  let [low, high] = [from, from + WEEK];
+  const before = askedOffset(low, zone);
+  const after = askedOffset(high, zone);
+  if (before === after) return { before, at: low, after };
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (askedOffset(middle, zone) === before) low = middle;
+    else high = middle;
+  }
+  return { before, at: high, after };
+}
+
+function askedOffset(whole: number, zone: string | null): number {
   const parts = formatter(zone, 'wall', {
     year: 'numeric',
     month: 'numeric',
@@ -124,23 +172,17 @@ export function wall(seconds: number, zone: string | null): Wall {
     minute: 'numeric',
     second: 'numeric',
     hourCycle: 'h23',
-  }).formatToParts(date(seconds));
+  }).formatToParts(date(whole));
   const get = (type: string) => Number(parts.find((part) => part.type === type)?.value ?? 0);
-  return {
-    year: get('year'),
-    month: get('month'),
-    day: get('day'),
-    hour: get('hour'),
-    minute: get('minute'),
-    second: get('second'),
-  };
-}
-
-/** Seconds that the zone is ahead of UTC at this moment. */
-export function zoneOffset(seconds: number, zone: string | null): number {
-  const whole = Math.floor(seconds);
-  const w = wall(whole, zone);
-  return Date.UTC(w.year, w.month - 1, w.day, w.hour, w.minute, w.second) / 1000 - whole;
+  const utc = Date.UTC(
+    get('year'),
+    get('month') - 1,
+    get('day'),
+    get('hour'),
+    get('minute'),
+    get('second'),
+  );
+  return utc / 1000 - whole;
 }
 
 /** The zone's day that holds this moment: its first moment and the next day's (23 to 25 h apart). */

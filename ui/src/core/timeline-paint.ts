@@ -21,8 +21,11 @@ const ROW_OTHER = 8;
 const ROW_FOOT = 8;
 const HANDLE = 14;
 const PILLS_WIDTH = 500;
+/** Top, height and size of type of a selection's pills; size of type of the playhead's. */
+const SMALL_PILL = [4, 22, 12] as const;
+const HEAD_PX = 13;
 
-const COLOURS = ['bg', 'ink', 'ink3', 'edge', 'tape', 'tapeL', 'care', 'lost', 'veil'] as const;
+const COLOURS = ['bg', 'line', 'ink', 'ink3', 'edge', 'tape', 'tapeL', 'care', 'lost', 'veil'] as const;
 export type Palette = Record<(typeof COLOURS)[number], string>;
 
 /** What there is to draw. */
@@ -164,7 +167,8 @@ export class TimelinePainter {
   }
 
   /** An ink frame with a handle at each end, and the ends' times outside. */
-  #select({ selection, window, zone }: Scene, y: number, height: number): void {
+  #select(scene: Scene, y: number, height: number): void {
+    const { selection, window, zone } = scene;
     if (!selection) return;
     const c = this.#c;
     const left = toX(selection.from, window, this.#width);
@@ -178,8 +182,33 @@ export class TimelinePainter {
     this.#handle(right, y - 4, height + 8, [0, 4, 4, 0]);
     // On a phone they would lie on each other; the sheet tells the times.
     if (this.#width < PILLS_WIDTH) return;
-    const before = this.#pill(hhmmss(selection.from, zone), (width) => left - width, 4, 22, 12);
-    this.#pill(hhmmss(selection.to, zone), () => Math.max(right, before + 4), 4, 22, 12);
+    const head = this.#headPill(scene);
+    const clear = (at: number, width: number, aside: number): number =>
+      head && at < head.right && at + width > head.left ? aside : at;
+    const before = this.#pill(
+      hhmmss(selection.from, zone),
+      (width) => clear(left - width, width, (head?.left ?? 0) - 4 - width),
+      ...SMALL_PILL,
+    );
+    this.#pill(
+      hhmmss(selection.to, zone),
+      (width) => clear(Math.max(right, before + 4), width, (head?.right ?? 0) + 4),
+      ...SMALL_PILL,
+    );
+  }
+
+  /** Where the playhead's time stands, when it is in view. */
+  #headPill({ playhead, window, zone }: Scene): { left: number; right: number } | null {
+    if (playhead === null || playhead < window.from || playhead > window.to) return null;
+    const width = this.#pillWidth(hhmmss(playhead, zone), HEAD_PX);
+    const left = toX(playhead, window, this.#width) - width / 2;
+    const shown = Math.min(this.#width - width, Math.max(0, left));
+    return { left: shown, right: shown + width };
+  }
+
+  #pillWidth(text: string, px: number): number {
+    this.#c.font = `650 ${px}px Figtree, system-ui, sans-serif`;
+    return this.#c.measureText(text).width + 20;
   }
 
   #handle(x: number, y: number, height: number, corners: number[]): void {
@@ -195,8 +224,7 @@ export class TimelinePainter {
   /** Words on ink, kept inside the canvas; returns its right end. */
   #pill(text: string, at: (width: number) => number, y: number, height: number, px: number): number {
     const c = this.#c;
-    c.font = `650 ${px}px Figtree, system-ui, sans-serif`;
-    const width = c.measureText(text).width + 20;
+    const width = this.#pillWidth(text, px);
     const left = Math.min(this.#width - width, Math.max(0, at(width)));
     c.fillStyle = this.#palette.ink;
     c.beginPath();
@@ -256,6 +284,9 @@ export class TimelinePainter {
   #day({ day, dayData, window }: Scene, y: number): void {
     const c = this.#c;
     const width = this.#width;
+    // Of a day with little in it the ring alone would be a riddle.
+    c.fillStyle = this.#palette.line;
+    c.fillRect(0, y + OVER_TAPE / 2 - 0.5, width, 1);
     this.#tape(dayData, day, y, OVER_TAPE);
     const left = Math.min(width - 9, Math.max(1, toX(window.from, day, width)));
     const right = Math.min(width - 1, toX(window.to, day, width));
@@ -287,7 +318,7 @@ export class TimelinePainter {
     c.lineTo(at + 6, foot + 0.5);
     c.lineTo(at, foot - 6);
     c.fill();
-    this.#pill(hhmmss(playhead, zone), (pill) => at - pill / 2, 2, 26, 13);
+    this.#pill(hhmmss(playhead, zone), (pill) => at - pill / 2, 2, 26, HEAD_PX);
   }
 }
 

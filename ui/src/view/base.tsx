@@ -102,24 +102,47 @@ type LinkProps = Omit<AnchorHTMLAttributes<HTMLAnchorElement>, 'role' | 'href'> 
   children?: ComponentChildren;
 };
 
+const isPlain = ({ button, metaKey, ctrlKey, shiftKey }: MouseEvent): boolean =>
+  button === 0 && !metaKey && !ctrlKey && !shiftKey;
+
 /** A link inside the page; with a modifier key it is an ordinary one. */
 export function Link({ to, ...rest }: LinkProps) {
   const click = (event: MouseEvent): void => {
-    if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
+    if (!isPlain(event)) return;
     event.preventDefault();
     go(to);
   };
   return <a href={to} onClick={click} {...rest} />;
 }
 
+/** Calls that begin before their pictures' place is there: about a window full. */
+const WARM_MOST = 9;
+
+/** Where a link leads to pictures: their calls begin. */
+function warm(event: MouseEvent): void {
+  const { target } = event;
+  if (!isPlain(event)) return;
+  const link = target instanceof Element ? target.closest('a') : null;
+  if (!link || link.origin !== location.origin) return;
+  const camera = /^\/camera\/([^/]+)$/.exec(link.pathname)?.[1];
+  if (camera && !link.search) app.feed(decodeURIComponent(camera)).warm();
+  if (link.pathname !== '/') return;
+  const place = new URL(link.href).searchParams.get('location');
+  app.room
+    .sections()
+    .filter((section) => place === null || section.name === place)
+    .flatMap((section) => section.cameras)
+    .slice(0, WARM_MOST)
+    .forEach((one) => app.feed(one.jid).warm());
+}
+
 // A press takes a tenth of a second: the call is on its way when the finger is lifted.
-addEventListener('pointerdown', ({ target, button, pointerType }) => {
+addEventListener('pointerdown', (event) => {
   // A finger may only be scrolling.
-  if (button !== 0 || pointerType !== 'mouse' || !(target instanceof Element)) return;
-  const link = target.closest('a[href^="/camera/"]');
-  const camera = /^\/camera\/([^/?]+)/.exec(link?.getAttribute('href') ?? '')?.[1];
-  if (camera) app.feed(decodeURIComponent(camera)).warm();
+  if (event.pointerType === 'mouse') warm(event);
 });
+// … and before the page that it leads to is drawn.
+addEventListener('click', warm, { capture: true });
 
 export const cameraPath = (jid: string): string =>
   `/camera/${encodeURIComponent(jid).replaceAll('%40', '@')}`;

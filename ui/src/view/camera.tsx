@@ -27,7 +27,19 @@ export function CameraPage({ jid }: { jid: string }) {
     return <CameraView key={jid} camera={camera} title={section.title} />;
   }
   return (
-    <Shell page="live" title="Camera" header={<Me />}>
+    <Shell
+      page="live"
+      title="Camera"
+      header={
+        <>
+          <Link to="/" class="tool back" aria-label="Back to Live">
+            <Icon name="back" />
+          </Link>
+          <span class="grow" />
+          <Me />
+        </>
+      }
+    >
       {app.room.welcomed ? (
         <div class="empty">
           <h1 class="say">This camera is not shared with you.</h1>
@@ -58,7 +70,8 @@ function CameraView({ camera, title }: ViewProps) {
   const { live } = desk;
   const calm = useCalm();
   const way = useWay(camera.storage, !live);
-  const route = live ? feed.state === 'live' && feed.route : way;
+  const connecting = live && state === 'connecting' ? 'connecting' : null;
+  const route = connecting ?? (live ? feed.state === 'live' && feed.route : way);
   useSecondClick(desk.fullScreen);
   return (
     <Shell
@@ -175,8 +188,13 @@ function useCalm(): boolean {
   return calm;
 }
 
-/** `route`: how the picture that is shown comes here. */
-function CameraHeader({ camera, title, now, route }: ViewProps & { now: number; route: Way | null }) {
+interface HeaderProps extends ViewProps {
+  now: number;
+  /** How the picture that is shown comes here. */
+  route: Way | 'connecting' | null;
+}
+
+function CameraHeader({ camera, title, now, route }: HeaderProps) {
   const others = watchersOf(camera.status?.viewers).map(personName);
   return (
     <>

@@ -23,7 +23,10 @@ export function ExportBar({ cameras, selection, zone, close }: Props) {
   const [, again] = useState(0);
   const [declined, setDeclined] = useState('');
   const job = useRef<ExportJob | null>(null);
+  const sheet = useRef<HTMLElement>(null);
   const bytes = useBytes(cameras, selection);
+  // On a phone it opens below the window.
+  useEffect(() => sheet.current?.scrollIntoView({ block: 'nearest' }), []);
   // Whoever leaves the page ends what only the page does.
   useEffect(() => () => job.current?.cancel(), []);
   // Other handles, other file: what was done before is done.
@@ -63,7 +66,7 @@ export function ExportBar({ cameras, selection, zone, close }: Props) {
   const length = selection.to - selection.from;
   const current = job.current;
   return (
-    <section class="bar" aria-label="Export">
+    <section class="bar" aria-label="Export" ref={sheet}>
       <div class="what">
         <b class="b">
           {spanExact(length)} from {cameras.length === 1 ? cameras[0]?.name : `${cameras.length} cameras`}
@@ -75,7 +78,7 @@ export function ExportBar({ cameras, selection, zone, close }: Props) {
       </div>
       <div class="grow">
         {current ? (
-          <Progress job={current} />
+          <Progress job={current} zone={zone} />
         ) : (
           <Kind bundle={bundle} set={setBundle} />
         )}
@@ -155,7 +158,7 @@ function Kind({ bundle, set }: { bundle: boolean; set(bundle: boolean): void }) 
   );
 }
 
-function Progress({ job }: { job: ExportJob }) {
+function Progress({ job, zone }: { job: ExportJob; zone: string | null }) {
   const { parts } = job;
   const index = parts.findIndex(({ state }) => state === 'running');
   const part = parts[index];
@@ -167,7 +170,7 @@ function Progress({ job }: { job: ExportJob }) {
   const over = failed.length
     ? failed.map(({ why }) => why).join(' ')
     : done === parts.length
-      ? `Saved: ${done === 1 ? 'one file' : `${done} files`}.`
+      ? `Saved: ${done === 1 ? 'one file' : `${done} files`}.${endsBefore(job, zone)}`
       : 'Cancelled. Nothing was kept of what was not whole.';
   return (
     <>
@@ -193,6 +196,15 @@ function Progress({ job }: { job: ExportJob }) {
       </div>
     </>
   );
+}
+
+/** Told from this on, s: the last seconds are on their way always. */
+const TOLD_SECONDS = 5;
+
+/** What is being written at this moment is in no file yet. */
+function endsBefore({ parts, span }: ExportJob, zone: string | null): string {
+  const until = Math.min(...parts.map((part) => part.until));
+  return until < span.to - TOLD_SECONDS ? ` It ends at ${hhmmss(until, zone)}: newer is still being stored.` : '';
 }
 
 /** About how many bytes it will be, by what the cameras took so far. */

@@ -35,11 +35,14 @@ export function Health() {
         </>
       }
     >
-      {app.room.welcomed && <Sentence cameras={cameras} kept={kept} now={now} />}
-      <div class="health">
-        <Table cameras={cameras} now={now} />
-        <Log cameras={cameras} now={now} />
-      </div>
+      <Sentence cameras={cameras} kept={kept} now={now} />
+      {/* All at once: what stands above the log would push it down. */}
+      {app.room.welcomed && (
+        <div class="health">
+          <Table cameras={cameras} now={now} />
+          <Log cameras={cameras} now={now} />
+        </div>
+      )}
     </Shell>
   );
 }
@@ -63,6 +66,7 @@ function Sentence({ cameras, kept, now }: SentenceProps) {
 }
 
 function sentence(cameras: Camera[], days: number | null, now: number): string {
+  if (!app.room.welcomed) return 'Connecting.';
   if (!cameras.length) return 'No camera yet.';
   if (!app.room.connected) return 'Connecting again. Recording goes on without this page.';
   const { total, recording, tone, why, number } = summary(cameras, now);
@@ -84,6 +88,7 @@ const known = (cameras: Camera[], answers: Map<string, CameraRecordings[]>): Cam
 
 function facts(cameras: Camera[], { answers, at }: Kept, now: number): string {
   const all = known(cameras, answers);
+  if (!cameras.length) return '';
   if (!all.length || at === null) return 'Asking the storage what is kept.';
   const left = all.map((one) => one.daysLeft).filter((days) => days !== null);
   const bytes = all.reduce((sum, one) => sum + one.bytes, 0);
@@ -187,15 +192,15 @@ function Row({ camera, now, warm, versions }: RowProps) {
       <td class="hide-m tape-cell">
         <Tape camera={camera} now={now} tall />
       </td>
-      <td class="hide-m">{camera.peer ? (feed.route ?? 'Connected') : 'Offline'}</td>
-      <td>
+      <td class="hide-m w84">{camera.peer ? (feed.route ?? 'Connected') : 'Offline'}</td>
+      <td class="w108">
         <span class="row">
           <StateMark state={state} />
           {state === 'offline' ? 'not now' : recordingWords(camera, now)}
         </span>
       </td>
-      <td class="hide-m">{spoolWords(camera)}</td>
-      <td class="hide-m">{clockWords(camera)}</td>
+      <td class="hide-m w84">{spoolWords(camera)}</td>
+      <td class="hide-m w84">{clockWords(camera)}</td>
       {warm && <td class="hide-m">{temperatureWords(camera)}</td>}
       {versions && <td class="hide-m m2">{versionWords(camera)}</td>}
       <td class="say2">

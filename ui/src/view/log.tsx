@@ -3,6 +3,7 @@ import type { Audit, AuditEntry } from '../core/api.ts';
 import type { NameOf } from '../core/audit.ts';
 import { said } from '../core/audit.ts';
 import type { EventMark, Happened } from '../core/events.ts';
+import { gathered } from '../core/events.ts';
 import type { Camera } from '../core/room.ts';
 import { dateWords, dayOf, formatTime, hhmm, parseTime } from '../core/time.ts';
 import { app, cameraPath, Link, Mark } from './base.tsx';
@@ -39,10 +40,10 @@ export function Log({ cameras, now }: { cameras: Camera[]; now: number }) {
     ...(audit?.entries.map((entry) => fromAudit(entry, audit, nameOf)) ?? []),
   ].toSorted((a, b) => b.at - a.at);
   const people = [...new Set(lines.flatMap((line) => line.who ?? []))];
-  const shown = lines
+  const wanted = lines
     .filter((line) => filter === 'all' || line.filter === filter)
-    .filter((line) => !who || line.who === who)
-    .slice(0, SHOWN);
+    .filter((line) => !who || line.who === who);
+  const shown = gathered(wanted, repeats).slice(0, SHOWN);
   const chips: [Filter, string, EventMark][] = [
     ['all', 'All', null],
     ['gap', 'Gaps', 'none'],
@@ -104,6 +105,10 @@ export function Log({ cameras, now }: { cameras: Camera[]; now: number }) {
     </section>
   );
 }
+
+/** Only looking is repeated all day long. */
+const repeats = ({ filter, who, bold, text }: Line): string | null =>
+  filter === 'watched' ? `${who} ${bold} ${text}` : null;
 
 const when = (at: number, zone: string | null, now: number): string =>
   at >= dayOf(now, zone).start ? hhmm(at, zone) : dateWords(at, zone, now).replace(/(\w{3})\w*$/, '$1');

@@ -4,7 +4,7 @@ import type { Span } from '../core/library.ts';
 import type { Camera } from '../core/room.ts';
 import { stateAt } from '../core/scale.ts';
 import { dayOf, dayWords, hhmmss, parseTime } from '../core/time.ts';
-import { app, go, Icon, useNow, usePath, usePhone, useStore } from './base.tsx';
+import { app, go, Icon, Link, useNow, usePath, usePhone, useStore } from './base.tsx';
 import { Calendar } from './aside.tsx';
 import { Speed, Transport, ZoomChoice } from './controls.tsx';
 import { ExportBar } from './export-bar.tsx';
@@ -13,7 +13,8 @@ import type { Reel } from './reel.ts';
 import { useReel } from './reel.ts';
 import { ReelPicture } from './reel-picture.tsx';
 import { Me, Shell, Tabs } from './shell.tsx';
-import { Ends, useTimelineOn } from './timeline-view.tsx';
+import { Ends, TimeSlider } from './time-slider.tsx';
+import { useTimelineOn } from './timeline-view.tsx';
 import { useFetched } from './use-timeline.ts';
 
 /** Pictures in step, and cameras in one export. */
@@ -27,10 +28,29 @@ export function Recordings() {
   const sections = app.room.sections();
   if (app.room.welcomed && sections.some((section) => section.cameras.length)) return <Rows />;
   return (
-    <Shell page="recordings" title="Recordings" header={<Me />}>
-      <p class="m2" role="status">
-        {app.room.welcomed ? 'No camera yet.' : 'Connecting'}
-      </p>
+    <Shell
+      page="recordings"
+      title="Recordings"
+      header={
+        <>
+          <h1 class="h2">Recordings</h1>
+          <span class="grow" />
+          <Me />
+        </>
+      }
+    >
+      {app.room.welcomed ? (
+        <div class="empty">
+          <p class="say">No camera yet, and nothing recorded.</p>
+          <p>
+            <Link to="/">How to add one</Link>
+          </p>
+        </div>
+      ) : (
+        <p class="m2" role="status">
+          Connecting
+        </p>
+      )}
     </Shell>
   );
 }
@@ -166,6 +186,7 @@ function RowLines({ cameras, chosen, reel, zone, now }: LinesProps) {
     line.current?.setRows(rows);
   });
   const day = dayOf(reel.moment, zone);
+  const whole = { from: day.start, to: day.end };
   const data = chosen[0] ? (reel.data.get(chosen[0].jid) ?? null) : null;
   const pick = (camera: Camera): void => {
     const next = chosen.includes(camera)
@@ -196,24 +217,17 @@ function RowLines({ cameras, chosen, reel, zone, now }: LinesProps) {
       </ul>
       <div class="tl">
         <canvas ref={canvas} aria-hidden="true" />
-        <input
-          class="sr"
-          type="range"
-          aria-label="Time of day"
-          min={day.start}
-          max={day.end}
-          step={10}
-          value={reel.moment}
-          aria-valuetext={`${hhmmss(reel.moment, zone)}, ${stateAt(data, reel.moment, now)}`}
-          onInput={(event) => reel.seek(Number(event.currentTarget.value))}
-          onKeyDown={(event) => {
-            if (event.key.startsWith('Arrow')) event.preventDefault();
-          }}
+        <TimeSlider
+          day={whole}
+          moment={reel.moment}
+          zone={zone}
+          state={stateAt(data, reel.moment, now)}
+          seek={reel.seek}
         />
         {reel.selection && (
           <Ends
             selection={reel.selection}
-            day={{ from: day.start, to: day.end }}
+            day={whole}
             zone={zone}
             change={reel.select}
           />

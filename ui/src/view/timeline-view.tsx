@@ -11,6 +11,7 @@ import { asSentence } from '../core/words.ts';
 import { Mark } from './base.tsx';
 import type { Desk } from './desk.ts';
 import { Thumb } from './thumb.tsx';
+import { Ends, TimeSlider } from './time-slider.tsx';
 
 interface Props {
   camera: Camera;
@@ -54,21 +55,7 @@ export function TimelineView({ camera, desk, moment, now }: Props) {
   return (
     <div class="tl">
       <canvas ref={canvas} aria-hidden="true" />
-      <input
-        class="sr"
-        type="range"
-        aria-label="Time of day"
-        min={day.from}
-        max={day.to}
-        step={10}
-        value={moment}
-        aria-valuetext={`${hhmmss(moment, camera.zone)}, ${state}`}
-        onInput={(event) => desk.seek(Number(event.currentTarget.value))}
-        onKeyDown={(event) => {
-          // The page's keys mean the same here: 10 s, and zoom.
-          if (event.key.startsWith('Arrow')) event.preventDefault();
-        }}
-      />
+      <TimeSlider day={day} moment={moment} zone={camera.zone} state={state} seek={desk.seek} />
       {desk.selection && (
         <Ends
           selection={desk.selection}
@@ -146,40 +133,6 @@ function usePictures(
     const timer = setTimeout(() => thumbs.want(at, intervalFor(seconds / 1440)), REST_MS);
     return () => clearTimeout(timer);
   }, [thumbs, at, seconds]);
-}
-
-interface EndsProps {
-  selection: Span;
-  day: Span;
-  zone: string | null;
-  change(selection: Span): void;
-}
-
-/** The selection's handles for keyboards and screen readers. */
-export function Ends({ selection, day, zone, change }: EndsProps) {
-  const end = (which: 'from' | 'to', label: string) => (
-    <input
-      class="sr"
-      type="range"
-      aria-label={label}
-      min={day.from}
-      max={day.to}
-      step={1}
-      value={selection[which]}
-      aria-valuetext={hhmmss(selection[which], zone)}
-      onInput={(event) => {
-        const at = Number(event.currentTarget.value);
-        const next = { ...selection, [which]: at };
-        if (next.to - next.from >= 1) change(next);
-      }}
-    />
-  );
-  return (
-    <>
-      {end('from', 'Export from')}
-      {end('to', 'Export to')}
-    </>
-  );
 }
 
 interface BubbleProps {
