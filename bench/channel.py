@@ -20,8 +20,8 @@ from typing import Any
 
 from bench.browser import chromium, opened, sign_in, until
 from bench.calls import RELAYED, relayed_calls
-from bench.page import UTC as SHOWN
-from bench.page import WATCH
+from bench.in_page import UTC as SHOWN
+from bench.in_page import WATCH
 from bench.relay import Relay, address_in, through
 from bench.result import OURS, Plan, Point, Row
 from bench.result import Result as Figures
@@ -101,7 +101,7 @@ def carry(path: Path, role: str, viewer: str = "receive") -> Result:
         receiver.say(sdp=through(offer, address, relay.far.port))
         sender.say(sdp=through(receiver.hear()["sdp"], address, relay.near.port))
         receiver.hear()
-        time.sleep(seconds)
+        time.sleep(SECONDS)
         receiver.say(stop=True)
         sender.say(stop=True)
         got, sent = receiver.hear(), sender.hear()

@@ -34,6 +34,7 @@ SEEK_NAME, FAST = "seek, over the channel", "8×, over the channel"
 HTTP_SEEK = "seek, over HTTPS (HLS)"
 HLS = "ffmpeg -f hls, Python's http.server"
 FILM_S = 80
+PAUSE_MS = 50
 HLS_SEEK = """(at) => new Promise((done) => {
   const video = document.querySelector('video');
   const began = performance.now();
