@@ -38,3 +38,17 @@ async def test_a_loop_that_was_away_gets_everything_and_a_full_pipe_can_be_stopp
         await pipeline.stop()
     assert ends == []
     assert len(os.listdir("/proc/self/fd")) < files
+
+
+async def test_what_came_before_a_fault_is_given() -> None:
+    pictures: list[Picture] = []
+    ends: list[str] = []
+    launch = LAUNCH.replace(f" ! {SINK}", f" ! identity error-after=21 ! {SINK}")
+    pipeline = Pipeline("test", launch, Picture, pictures.append, ends.append)
+    await pipeline.start()
+    time.sleep(2)  # the loop: when it comes back, pictures and the fault are there
+    async with asyncio.timeout(30):
+        while not ends:
+            await asyncio.sleep(0.01)
+        await pipeline.stop()
+    assert len(pictures) == 20

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
 
 from device.helpers import unsigned_token
 from storage.helpers import PLACE, START_US
@@ -119,6 +120,29 @@ async def test_the_status_is_told_at_once_and_on_change(tmp_path: Path) -> None:
         assert changed.fields["message"] == "the disk is full"
         assert loop.time() - before < 1
         assert found.peers.ice_servers == welcome().ice_servers
+
+
+async def test_a_token_that_is_refused_may_mean_that_keys_were_changed(tmp_path: Path) -> None:
+    def refuse(socket: ServerConnection, _request: Request) -> Response:
+        return socket.respond(401, "")
+
+    async def nobody(_socket: ServerConnection) -> None:
+        raise AssertionError
+
+    (tmp_path / "token").write_text(unsigned_token(0, 10))
+    asked = asyncio.Event()
+    async with (
+        serve(nobody, "127.0.0.1", 0, process_request=refuse) as server,
+        asyncio.timeout(10),
+    ):
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        tokens = TokenStore(tmp_path / "token", None)
+        room = StorageRoom(url, tokens, JID.parse("storage@studio.loc"), dict)
+        room.on_tokens_changed = asked.set
+        running = asyncio.create_task(room.run())
+        await asked.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_calls_reach_the_peers_with_what_both_may_see(tmp_path: Path) -> None:

@@ -178,6 +178,7 @@ class Pipeline(Generic[Item]):
                 case Gst.MessageType.ERROR:
                     error, debug = message.parse_error()
                     _log.debug("%s: %s", message.src.get_name(), debug)
+                    self._pipe.read()
                     self._end(f"{error.message.rstrip('.')} ({message.src.get_name()})")
                 case Gst.MessageType.EOS:
                     self._pipe.read()

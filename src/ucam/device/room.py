@@ -49,12 +49,13 @@ class RoomHandlers:
     """What the owner does on the room's events; called in the loop, must not block or raise.
 
     `connected` gets a Welcome (again when what we may see has changed), `message` everything
-    else, `disconnected` the reason.
+    else, `disconnected` the reason. `refused`: our token isn't taken; keys may have been changed.
     """
 
     connected: Callable[[Welcome], None]
     message: Callable[[AnyMessage], None]
     disconnected: Callable[[str], None]
+    refused: Callable[[], None] = lambda: None
 
 
 class RoomConnection:
@@ -111,6 +112,7 @@ class RoomConnection:
                 if error.response.status_code in (401, 403):
                     reason += " (is the token right, and the device in its configuration?)"
                     self._reload_token()
+                    self._handlers.refused()
             except ConnectionClosed as error:
                 reason = _why_closed(error)
             except OSError as error:

@@ -49,7 +49,13 @@ class StorageRoom:
         jid: JID,
         status: Callable[[], dict[str, Any]],
     ) -> None:
-        handlers = RoomHandlers(self._connected, self._message, self._disconnected)
+        handlers = RoomHandlers(
+            self._connected,
+            self._message,
+            self._disconnected,
+            # Ours may be no good any more because all that its key has signed isn't.
+            refused=lambda: self.on_tokens_changed(),
+        )
         self.connection = RoomConnection(
             web_url, tokens, handlers, name=jid.local, capabilities=CAPABILITIES
         )
