@@ -44,9 +44,10 @@ async def test_what_came_before_a_fault_is_given() -> None:
     pictures: list[Picture] = []
     ends: list[str] = []
     launch = LAUNCH.replace(f" ! {SINK}", f" ! identity error-after=21 ! {SINK}")
-    pipeline = Pipeline("test", launch, Picture, pictures.append, ends.append)
+    pipeline = Pipeline(
+        "test", launch, Picture, pictures.append, ends.append, waited_for=lambda: False
+    )
     await pipeline.start()
-    time.sleep(2)  # the loop: when it comes back, pictures and the fault are there
     async with asyncio.timeout(30):
         while not ends:
             await asyncio.sleep(0.01)
