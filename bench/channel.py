@@ -162,7 +162,7 @@ def _play(folder: File, path: Path) -> Row:
         begin_s = time.time() - FILM_S + FILM_S / 10
         with sending(clip, target, packet=60_000, seconds=FILM_S / 10, speed=10) as sender:
             sender.sent()
-        size = sum(chunk.stat().st_size for chunk in site.chunks("yard"))
+        chunks = [chunk.stat().st_size for chunk in site.chunks("yard")]
         from_ = datetime.fromtimestamp(begin_s + 10, UTC).isoformat().replace("+00:00", "Z")
         with relayed_calls(path.links) as relayed, opened(browser, state, RELAYED) as page:
             page.expose_function("relayed", relayed)
@@ -174,8 +174,9 @@ def _play(folder: File, path: Path) -> Row:
             late_s = time.monotonic() - began_s - PLAYED_S
             watched = page.evaluate("window.watched")
     longest = f"longest {watched['longest']:.0f} ms between pictures"
-    rate = 8 * size / FILM_S / 1e6
-    note = f"{longest}, {late_s:.1f} s late at the end, {rate:.1f} Mbit/s"
+    rate = 8 * sum(chunks) / FILM_S / 1e6
+    film = f"{rate:.1f} Mbit/s in {len(chunks)} chunks"
+    note = f"{longest}, {late_s:.1f} s late at the end, {film}"
     return Figures(
         f"{PLAYED_S} s at 1×, {path.name}", OURS, "stalls", (watched["stalls"],), note=note
     )

@@ -34,13 +34,15 @@ class Pacer:
         then that took no more.
         """
         earned = pace * (now - self._now)
-        # A path that stood idle gets no burst.
-        most = min(pace * CATCH_UP_S, CATCH_UP_BYTES) if in_flight else pace * QUANTUM_S
+        if in_flight or self._waiting:
+            most = min(pace * CATCH_UP_S, CATCH_UP_BYTES)
+        else:  # a path that stood idle gets no burst
+            most = pace * QUANTUM_S
         late = self._waiting and self._credit + earned > most
         if late:
             missed = self._credit + earned - most
             self._arrears = min(self._arrears + missed, pace * ARREARS_S)
-        elif not in_flight:
+        elif not in_flight and not self._waiting:
             self._arrears = 0.0
         repaid = min(self._arrears, max(min(earned, most - self._credit - earned), 0.0))
         self._arrears -= repaid
