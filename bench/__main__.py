@@ -64,8 +64,8 @@ def main() -> int:
     machine = look(RESULTS.parent)
     arguments.output.mkdir(parents=True, exist_ok=True)
     values = arguments.output / f"{page_name(machine)}.json"
-    if arguments.remarks:
-        kept.remark(values, arguments.remarks)
+    if arguments.remarks or not arguments.names:
+        kept.remark(values, arguments.remarks)  # what was said of an older run isn't true of this
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     failed = False
     try:

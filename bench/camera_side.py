@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 
 from ucam.base.jid import JID
-from ucam.base.service import spare_the_collector
 from ucam.capture import address, gdp
 from ucam.capture.address import Address
 from ucam.capture.connection import Connection
@@ -51,7 +50,6 @@ async def main(sets: str, token_file: str, url: str, fingerprint: str, count: st
     tokens = TokenStore(Path(token_file), None)
     where = Address.parse(url, fingerprint)
     sender = Sender(JID(tokens.life.subject), tokens, spool, lambda: where, lambda: None)
-    spare_the_collector()  # as the service does
     sending = asyncio.ensure_future(sender.run())
     whole = asyncio.Event()
     offset_us, number = time.time_ns() // 1000 - time.monotonic_ns() // 1000, 0

@@ -89,14 +89,14 @@ POINT = Point(
     "capture",
     "Capture",
     """640×360 noise, 30 a second, x264 at 2 Mbit/s. *Bare*: `gst-launch-1.0` with the same source,
-    encoder and caps into a fakesink, which keeps and sends nothing; it runs in the same seconds,
-    so both meet the same machine. A viewer's cost stands under Live. The instruction counts are
-    of spool, RTP, TLS and asyncio alone (`bench/camera_side.py`: coded pictures of 720p30, 30 a
-    second, to a real storage), in user space, by `qemu-arm -cpu cortex-a7` with QEMU's own plugin
-    `insn`, as the difference of two runs of different length, so that the start is not
-    in it. The encoder of a Pi 2 is hardware. **The share of a Pi 2 is an estimate**: counts
-    divided by its clock and an assumed 0.5 to 0.7 instructions a clock; the kernel's part is not
-    in it.""",
+    encoder and caps into a fakesink, which keeps and sends nothing; it runs in the same seconds, so
+    both meet the same machine. A viewer's cost stands under Live. The instruction counts are of
+    pipe, spool, RTP, TLS and asyncio alone (`bench/camera_side.py`: coded pictures of 720p30, 30 a
+    second, to a real storage, and nobody watches), in user space, by `qemu-arm -cpu cortex-a7` with
+    QEMU's own plugin `insn`, as the difference of two runs of different length, so that the start
+    is not in it. The encoder of a Pi 2 is hardware. **The share of a Pi 2 is an estimate**: counts
+    divided by its clock and an assumed 0.5 to 0.7 instructions a clock; the kernel's part is not in
+    it.""",
     measure,
     (Plot(MEMORY, "Memory of a camera's processes", "bars"),),
 )

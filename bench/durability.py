@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,13 +25,15 @@ def measure(plan: Plan) -> Iterator[Row]:
             with ucam(place, STREAMS, synced=synced) as (target, _):
                 seconds = sending_s(plan)
                 with sending(clip, target, packet=60_000, seconds=seconds) as sender:
+                    began_s, before_mb = time.monotonic(), written(target.pids[0])
                     found = costs(target, plan)
-                    written_mb = written(target.pids[0])
+                    written_mb = written(target.pids[0]) - before_mb
+                    rate = written_mb / (time.monotonic() - began_s)
                     sender.sent()
             shutil.rmtree(place)
             cpu = tuple(each.cpu_percent / STREAMS for each in found)
             yield Result(CPU, who, "% of a core", cpu)
-            yield Result(WRITTEN, who, "MB a second", (written_mb / (seconds - 1),))
+            yield Result(WRITTEN, who, "MB a second", (rate,))
 
 
 def written(pid: int) -> float:

@@ -83,7 +83,8 @@ def _theirs(peer: Peer, folder: Path, clip: Path, plan: Plan, streams: int) -> I
                 sent = int((time.monotonic() - began_s) * FILM_RATE * streams * (1 - TOLERATED))
                 late_s = 0.0
             else:
-                with sending(clip, target, packet=1400, seconds=sending_s(plan)) as sender:
+                seconds = sending_s(plan, len(target.pids))
+                with sending(clip, target, packet=1400, seconds=seconds) as sender:
                     found = costs(target, plan)
                     sent, late_s = sender.sent()
                 time.sleep(END_S)

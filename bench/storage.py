@@ -18,6 +18,7 @@ from ucam.media.scan import scan
 warnings.filterwarnings("ignore", message="EdDSA is deprecated")
 SETTLE_S = 3
 TOKEN_S = 6 * 3600  # longer than any measurement
+ASKING_S = 0.01
 
 
 def make_clip(
@@ -134,9 +135,9 @@ def costs(target: Target, plan: Plan) -> list[Cost]:
     return [measure(target.pids, plan.seconds) for _ in range(plan.runs)]
 
 
-def sending_s(plan: Plan) -> float:
-    """How long to send for `costs`."""
-    return SETTLE_S + plan.runs * plan.seconds + 1
+def sending_s(plan: Plan, processes: int = 1) -> float:
+    """How long to send for `costs` of so many: asking for their memory takes its time, too."""
+    return SETTLE_S + plan.runs * (plan.seconds + ASKING_S * processes) + 2
 
 
 def stored(storage: StorageProcess) -> int:

@@ -4,7 +4,6 @@ SIGTERM and SIGINT ask for a clean stop, SIGHUP for a reload (sd_notify(3), syst
 """
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -13,8 +12,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 _log = logging.getLogger(__name__)
-# So many more objects than at the last look; Python's own 700 are a few hundred pictures'.
-COLLECTED_AT = 20_000
 
 
 class Fault(Exception):  # noqa: N818 - what a person is told is a fault, not an error
@@ -88,14 +85,6 @@ def run(main: Callable[[Stop], Awaitable[None]], *, uvloop: bool = False) -> Non
 
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(start())
-
-
-def spare_the_collector() -> None:
-    """What is loaded by now stays for ever, and what comes later goes by counting references: the
-    collector of cycles looks at the one no more, at the other seldom.
-    """
-    gc.freeze()
-    gc.set_threshold(COLLECTED_AT)
 
 
 def ready(text: str = "") -> None:

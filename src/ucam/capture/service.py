@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 from ucam.base import config as config_files
-from ucam.base.service import Fault, Stop, spare_the_collector
+from ucam.base.service import Fault, Stop
 from ucam.capture import metrics
 from ucam.capture.address import AddressError, KnownStorage
 from ucam.capture.camera import Camera, Captured
@@ -208,7 +208,6 @@ async def serve(config: CaptureConfig, stop: Stop) -> None:
     time.tzset()
     capture = Capture(config)
     stop.on_reload(lambda: _reload(capture, stop))
-    spare_the_collector()
     async with asyncio.TaskGroup() as tasks:
         rest = tasks.create_task(capture.run())
         camera = tasks.create_task(capture.camera.run())

@@ -15,7 +15,8 @@ class H264Depacketizer(NalDepacketizer):
 
     def _take_payload(self, packet: memoryview, start: int, end: int) -> None:
         kind = packet[start] & 0x1F
-        self._room_for(end - start)
+        if self._size + end - start > self._max_unit:
+            self._refuse_size()
         if kind == _FU_A:
             if end - start < 3:
                 raise PayloadError("an empty fragment")

@@ -21,7 +21,8 @@ class H265Depacketizer(NalDepacketizer):
         if end - start < 3:
             raise PayloadError("a payload without a NAL unit")
         kind = packet[start] >> 1 & 0x3F
-        self._room_for(end - start)
+        if self._size + end - start > self._max_unit:
+            self._refuse_size()
         if kind == _FU:
             if end - start < 4:
                 raise PayloadError("an empty fragment")

@@ -157,10 +157,9 @@ class NalDepacketizer(ABC):
     def _sps_in_use(self, data: bytes) -> tuple[int, int] | None:
         """Which SPS a keyframe refers to; may raise `BitstreamError`."""
 
-    def _room_for(self, size: int) -> None:
-        if self._size + size > self._max_unit:
-            self._parts.clear()
-            raise PayloadError(f"an access unit of more than {self._max_unit} bytes")
+    def _refuse_size(self) -> None:
+        self._parts.clear()
+        raise PayloadError(f"an access unit of more than {self._max_unit} bytes")
 
     def _keep(self, nal: memoryview) -> None:
         """A NAL unit that belongs into the access unit."""
