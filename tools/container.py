@@ -72,8 +72,8 @@ def make_base() -> None:
         with tempfile.NamedTemporaryFile(suffix=".tar") as archive:
             pack = ["tar", "-C", str(root), "--numeric-owner", "-cf", archive.name, "."]
             step("packing a Debian", pack)
-            trust = f"ENV PIP_CERT={TRUST} NODE_EXTRA_CA_CERTS={TRUST}"
-            step("importing it", ["podman", "import", "--change", trust, archive.name, BASE])
+            trust = [f"--change=ENV {name}={TRUST}" for name in ("PIP_CERT", "NODE_EXTRA_CA_CERTS")]
+            step("importing it", ["podman", "import", *trust, archive.name, BASE])
 
 
 def prove(tool: str) -> None:
