@@ -46,3 +46,14 @@ def test_the_least_recently_used_is_forgotten() -> None:
     assert cache.get(2) is None
     assert cache.get(1) is table
     assert cache.get(3) is table
+
+
+def test_what_was_rotated_away_is_forgotten() -> None:
+    cache = TableCache(most_pieces=250)
+    table = Table(1, (Piece(0, 1, 0, 1, True),) * 100)
+    for chunk in (3, 1):
+        cache.put(chunk, table)
+    cache.forget_before(3)
+    assert cache.get(1) is None
+    cache.put(4, table)  # there is room again
+    assert cache.get(3) is table

@@ -129,9 +129,13 @@ class Library:
         """Closed chunks with their tables; those that were rotated away meanwhile are left out."""
         found = {chunk.id: self._tables.get(chunk.id) for chunk in chunks}
         missing = [chunk for chunk in chunks if found[chunk.id] is None]
-        for chunk, read in await asyncio.to_thread(self._read, missing) if missing else []:
-            self._tables.put(chunk.id, read)
-            found[chunk.id] = read
+        if missing:
+            # Before new ones come, those that rotation made worthless go.
+            for oldest in await self.index.run(Database.oldest, 1):
+                self._tables.forget_before(oldest.id)
+            for chunk, read in await asyncio.to_thread(self._read, missing):
+                self._tables.put(chunk.id, read)
+                found[chunk.id] = read
         return [(chunk, table) for chunk in chunks if (table := found[chunk.id]) is not None]
 
     def _read(self, chunks: list[Chunk]) -> list[tuple[Chunk, Table]]:

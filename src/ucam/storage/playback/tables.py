@@ -102,3 +102,8 @@ class TableCache:
         while self._pieces > self._most_pieces and len(self._tables) > 1:
             _, gone = self._tables.popitem(last=False)
             self._pieces -= len(gone.pieces)
+
+    def forget_before(self, chunk: int) -> None:
+        """No chunk that is older is there any more (or few: protected ones are read again)."""
+        for old in [known for known in self._tables if known < chunk]:
+            self._pieces -= len(self._tables.pop(old).pieces)
