@@ -63,7 +63,16 @@ def test_tokens_go_through_the_internet_by_tls_alone(host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "[::1]", "192.168.1.7:7070", "100.101.2.3", "ucam", "nas.local", "[fd00::1]"],
+    [
+        "127.0.0.1",
+        "[::1]",
+        "192.168.1.7:7070",
+        "100.101.2.3",
+        "ucam",
+        "nas.local",
+        "web.shop.loc",
+        "[fd00::1]",
+    ],
 )
 def test_in_ones_own_network_it_is_ones_own_choice(host: str) -> None:
     assert WebUrl.parse(f"http://{host}") == f"http://{host}"
