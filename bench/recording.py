@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.cost import Cost, cpu_seconds
 from bench.peers import PEERS, Peer, pictures
 from bench.result import OURS, Missing, Plan, Plot, Point, Result, Row
-from bench.storage import costs, make_clip, sending, sending_s, stored, ucam
+from bench.storage import TurnedAway, costs, make_clip, sending, sending_s, stored, ucam
 
 CPU, MEMORY, HELD = "CPU a stream", "memory a stream", "streams on one core, none lost"
 OWN = "ucam, 60,000-byte packets"
@@ -131,15 +131,19 @@ def _tried(folder: Path, clip: Path, plan: Plan, streams: int) -> tuple[str, str
     place = folder / "held"
     place.mkdir()
     seconds = plan.seconds + 5
-    with ucam(place, streams, under=("taskset", "-c", "0")) as (target, storage):
-        with sending(clip, target, packet=60_000, seconds=seconds) as sender:
-            pids = target.pids[0], sender.process.pid
-            before = [cpu_seconds(pid) for pid in pids]
-            time.sleep(plan.seconds)
-            spent = [cpu_seconds(pid) - b for pid, b in zip(pids, before, strict=True)]
-            sent, late_s = sender.sent()
-        kept = stored(storage)
-    shutil.rmtree(place)
+    try:
+        with ucam(place, streams, under=("taskset", "-c", "0")) as (target, storage):
+            with sending(clip, target, packet=60_000, seconds=seconds) as sender:
+                pids = target.pids[0], sender.process.pid
+                before = [cpu_seconds(pid) for pid in pids]
+                time.sleep(plan.seconds)
+                spent = [cpu_seconds(pid) - b for pid, b in zip(pids, before, strict=True)]
+                sent, late_s = sender.sent()
+            kept = stored(storage)
+    except TurnedAway as error:
+        return str(error), "its core was busy"
+    finally:
+        shutil.rmtree(place)
     ours, senders = (100 * each / plan.seconds for each in spent)
     why = _told(sent, kept, late_s) if kept < sent or late_s > LATE_S else ""
     return why, f"storage took {ours:.0f} % of its core, the sender {senders:.0f} %"

@@ -21,6 +21,10 @@ TOKEN_S = 6 * 3600  # longer than any measurement
 ASKING_S = 0.01
 
 
+class TurnedAway(SystemExit):
+    """A server lets not all publishers in; what the first one heard stands above."""
+
+
 def make_clip(
     path: Path, keyframes: int = 30, *, size: str = "1920x1080", rate: str = "4M"
 ) -> Path:
@@ -123,7 +127,7 @@ def sending(
         process.stdin = None
         try:
             if process.stdout.readline().strip() != "recording":
-                raise SystemExit("publishers were turned away")
+                raise TurnedAway("not all of them were let in")
             yield Sending(process)
         finally:
             process.kill()

@@ -75,8 +75,13 @@ export class Feed {
     if (this.#watched) this.#start();
   }
 
-  /** The room is back or the device has become ready: no reason to wait for the next attempt. */
+  /**
+   * The room is back or the device has become ready: no reason to wait for the next attempt. Who
+   * was refused waits all the same: a camera that begins anew each second would be asked each time,
+   * until it says no more than that this is too often.
+   */
   kick(): void {
+    if (this.refusal !== null) return;
     this.#backoff.reset();
     if (this.#watched && !this.#call) this.#start();
   }
