@@ -57,6 +57,7 @@ async def client(
         yield found
     server.stop()
     await running
+    assert server.port is None
 
 
 async def test_pages_of_the_web_application_may_read(

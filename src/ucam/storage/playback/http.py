@@ -227,11 +227,12 @@ class HttpServer:
 
     @property
     def port(self) -> int | None:
-        """Where it listens, once it does."""
+        """Where it listens, as long as it does."""
         if not self._server.started:
             return None
-        port: int = self._server.servers[0].sockets[0].getsockname()[1]
-        return port
+        # When it is being stopped its sockets go first, and the status is still told.
+        sockets = self._server.servers[0].sockets
+        return int(sockets[0].getsockname()[1]) if sockets else None
 
     async def run(self) -> None:
         """Serve until `stop`."""
