@@ -48,6 +48,13 @@ test('a call that broke is tried again as soon as the camera is ready', () => {
   assert.equal(asked(), 2);
 });
 
+test('a page that was put away and comes back asks at once', () => {
+  end(NO);
+  feed.stop();
+  feed.kick();
+  assert.equal(asked(), 2);
+});
+
 test('another connection of the camera is asked at once', () => {
   end(NO);
   feed.setPeer('gate@shop.loc/2');

@@ -177,8 +177,8 @@ class Sender:
             self._connected_s = asyncio.get_running_loop().time()
             self.fault = None
             self._set_connected(True)
-            for item in early:
-                connection.write(connection.publisher.frame(*session.packets(item.unit)))
+            frames = [publisher.frame(*session.packets(item.unit)) for item in early]
+            connection.write(b"".join(frames))
             await self._send_run(connection, session)
         finally:
             self._connection = None

@@ -43,7 +43,9 @@ class Heard:
             chunk = await self._index.run(Database.newest_before, place, LAST)
             if chunk is None:
                 return None
-            last_90k = await asyncio.to_thread(self._read, chunk)
+            # Two codecs are those of pictures and of sound beside them.
+            has_sound = "," in chunk.codecs
+            last_90k = await asyncio.to_thread(self._read, chunk) if has_sound else None
             self._last.setdefault(place, (chunk.run, last_90k))
         known, last_90k = self._last[place]
         return last_90k + ROUNDING_90K if known == run and last_90k is not None else None

@@ -120,6 +120,8 @@ export class Feed {
 
   #rest(): void {
     this.#drop();
+    // Of a time in which somebody looked; who looks again asks at once.
+    this.refusal = null;
     this.#set('idle');
   }
 

@@ -227,8 +227,9 @@ class DiskSpool:
         if segment.last is None:
             return coming is not None and coming.first <= number + 1
         # The sound behind its last picture is stored for certain when the next one is.
-        waits = segment.run.audio is not None and coming is not None
-        return segment.last <= number - waits
+        if segment.run.audio is not None and coming is not None:
+            return segment.last < number
+        return segment.last <= number
 
     def _forget_oldest(self) -> None:
         self._rubbish.append(self.segments.popleft().path)
